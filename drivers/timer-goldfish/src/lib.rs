@@ -1,0 +1,2 @@
+//! Driver of the goldfish real-time clock as a timer.
+#![cfg_attr(not(test), no_std)]

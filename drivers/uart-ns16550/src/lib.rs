@@ -1,0 +1,2 @@
+//! Driver of the ns16550 UART.
+#![cfg_attr(not(test), no_std)]

@@ -1,0 +1,3 @@
+//! The built-in kernel.
+#![no_std]
+#![no_main]

