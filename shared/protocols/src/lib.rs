@@ -1,2 +1,5 @@
 //! The messages that protection domains exchange: one definition an interface.
 #![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+
+pub mod system_table;
