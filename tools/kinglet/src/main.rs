@@ -1,3 +1,37 @@
-//! Host commands: expand a system description, finish PD ELFs, run images.
+//! `kinglet`: the host commands that go with the system, each a thin layer over a module here.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod board;
+mod expand;
+mod link;
+mod run;
+mod table;
+
+#[derive(Parser)]
+#[command(name = "kinglet", about = "Host commands of the Kinglet operating system", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make a plain Microkit description of system.xml for one board
+    Expand(expand::Args),
+    /// Boot an image in the board's emulator
+    Run(run::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Expand(args) => expand::command(&args).map(|()| ExitCode::SUCCESS),
+        Command::Run(args) => run::command(&args),
+    };
+    result.unwrap_or_else(|message| {
+        eprintln!("kinglet: {message}");
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,123 @@
+//! `boards/NAME/board.toml`: the facts of a board, and finding it by name or alias.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+/// The part of `board.toml` that host commands use. The tables `[kernel]` and below it are the composer's.
+#[derive(Debug, Deserialize)]
+pub struct Board {
+    /// The name, equal to that of its folder.
+    pub name: String,
+    /// Further names that users may know it by.
+    #[serde(default)]
+    pub aliases: Vec<String>,
+    /// One line about it.
+    pub description: String,
+    /// The clock and other facts that the system table passes on.
+    pub kernel: KernelFacts,
+    /// Device name → key → value.
+    #[serde(default)]
+    pub devices: BTreeMap<String, BTreeMap<String, toml::Value>>,
+    /// How to emulate it; absent for hardware.
+    pub emulator: Option<Emulator>,
+}
+
+/// What the host commands need of `[kernel]`.
+#[derive(Debug, Deserialize)]
+pub struct KernelFacts {
+    /// Ticks per second of the `time` register.
+    pub timebase_hz: u64,
+}
+
+/// `[emulator]`: command lines in parts; `{image}` stands for the image.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Emulator {
+    /// The program and its arguments.
+    pub command: Vec<String>,
+    /// Arguments that make instruction counts exact and runs repeatable.
+    #[serde(default)]
+    pub exact: Vec<String>,
+    /// Arguments that make it wait for a debugger.
+    #[serde(default)]
+    pub debugger: Vec<String>,
+}
+
+/// Why there is no board.
+#[derive(Debug)]
+pub enum BoardError {
+    /// No folder below `boards/` has this name or alias.
+    Unknown { wanted: String, known: Vec<String> },
+    /// `board.toml` cannot be read.
+    Unreadable { path: PathBuf, why: std::io::Error },
+    /// `board.toml` is not what it should be.
+    Malformed { path: PathBuf, why: String },
+}
+
+impl fmt::Display for BoardError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BoardError::Unknown { wanted, known } => {
+                write!(f, "no board is called '{wanted}'; there are: {}", known.join(", "))
+            }
+            BoardError::Unreadable { path, why } => write!(f, "{}: {why}", path.display()),
+            BoardError::Malformed { path, why } => write!(f, "{}: {}", path.display(), why.trim_end()),
+        }
+    }
+}
+
+impl std::error::Error for BoardError {}
+
+impl Board {
+    /// The board called `wanted`, by its name or an alias, among the folders in `boards`.
+    pub fn find(boards: &Path, wanted: &str) -> Result<Board, BoardError> {
+        let unreadable = |path: &Path| {
+            let path = path.to_path_buf();
+            move |why| BoardError::Unreadable { path, why }
+        };
+        let mut known = Vec::new();
+        for entry in fs::read_dir(boards).map_err(unreadable(boards))? {
+            let path = entry.map_err(unreadable(boards))?.path().join("board.toml");
+            if !path.is_file() {
+                continue;
+            }
+            let board = Board::load(&path)?;
+            if board.name == wanted || board.aliases.iter().any(|alias| alias == wanted) {
+                return Ok(board);
+            }
+            known.push(board.name);
+        }
+        known.sort();
+        Err(BoardError::Unknown { wanted: wanted.to_owned(), known })
+    }
+
+    /// Reads one `board.toml`.
+    pub fn load(path: &Path) -> Result<Board, BoardError> {
+        let text = fs::read_to_string(path).map_err(|why| BoardError::Unreadable { path: path.to_path_buf(), why })?;
+        toml::from_str(&text).map_err(|why| BoardError::Malformed { path: path.to_path_buf(), why: why.to_string() })
+    }
+
+    /// The text of `${device.key}`: numbers as Microkit descriptions write them.
+    pub fn value(&self, device: &str, key: &str) -> Result<String, String> {
+        let keys = self.devices.get(device).ok_or_else(|| {
+            let known: Vec<_> = self.devices.keys().map(String::as_str).collect();
+            format!("board {} has no device '{device}'; it has: {}", self.name, known.join(", "))
+        })?;
+        match keys.get(key) {
+            // Interrupt numbers and channel ids are read in decimal alone; addresses are easier to read in hexadecimal.
+            Some(toml::Value::Integer(number)) if *number >= 0x1000 => Ok(format!("{number:#x}")),
+            Some(toml::Value::Integer(number)) => Ok(number.to_string()),
+            Some(toml::Value::String(text)) => Ok(text.clone()),
+            Some(other) => Err(format!("{device}.{key} of board {} is a {}", self.name, other.type_str())),
+            None => {
+                let known: Vec<_> = keys.keys().map(String::as_str).collect();
+                let known = known.join(", ");
+                Err(format!("device {device} of board {} has no '{key}'; it has: {known}", self.name))
+            }
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! `kinglet run`: boots an image in the board's emulator.
+//!
+//! At a terminal the emulator takes over the terminal, and its console stays open until the user leaves. Otherwise (a
+//! pipe, CI) standard input goes to the console, the main job's verdict is awaited, the system is powered off, and the
+//! exit status says whether all was right.
+
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::board::{Board, Emulator};
+
+/// Arguments of `kinglet run`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The image that the composer made
+    image: PathBuf,
+    /// The board's name or alias
+    #[arg(long)]
+    board: String,
+    /// Folder of the boards
+    #[arg(long, default_value = "boards")]
+    boards: PathBuf,
+    /// Count instructions exactly: one takes one nanosecond of virtual time
+    #[arg(long)]
+    exact: bool,
+    /// Wait for a debugger before the first instruction
+    #[arg(long)]
+    debugger: bool,
+    /// Without a terminal: the line that ends the run well starts with this
+    #[arg(long, default_value = "digits: PASS")]
+    pass: String,
+    /// Without a terminal: the line that ends the run badly starts with this
+    #[arg(long, default_value = "digits: FAIL")]
+    fail: String,
+    /// Without a terminal: give up after so many seconds
+    #[arg(long, default_value_t = 120)]
+    timeout_s: u64,
+}
+
+/// Runs the command; the error is the message for the user.
+pub fn command(args: &Args) -> Result<ExitCode, String> {
+    let board = Board::find(&args.boards, &args.board).map_err(|error| error.to_string())?;
+    let emulator = board
+        .emulator
+        .as_ref()
+        .ok_or_else(|| format!("board {} has no emulator; write the image to the board itself", board.name))?;
+    if !args.image.is_file() {
+        return Err(format!("{}: there is no such image; `make image` builds it", args.image.display()));
+    }
+    let interactive = io::stdin().is_terminal() && io::stdout().is_terminal();
+    let line = command_line(emulator, args, interactive);
+    if interactive {
+        eprintln!("Booting {} ({}). Leave with `poweroff`, or with Ctrl-A X.", board.name, board.description);
+        let status = start(&line, Stdio::inherit(), Stdio::inherit())?.wait().map_err(|why| why.to_string())?;
+        return Ok(ExitCode::from(status.code().unwrap_or(1) as u8));
+    }
+    watch(start(&line, Stdio::piped(), Stdio::piped())?, args)
+}
+
+/// The emulator's command line. At a terminal the emulator's own escape key stays, and Ctrl-C goes to the console.
+fn command_line(emulator: &Emulator, args: &Args, interactive: bool) -> Vec<String> {
+    let mut line = emulator.command.clone();
+    line.extend(args.exact.then_some(&emulator.exact).into_iter().flatten().cloned());
+    line.extend(args.debugger.then_some(&emulator.debugger).into_iter().flatten().cloned());
+    let image = args.image.display().to_string();
+    for part in &mut line {
+        *part = part.replace("{image}", &image);
+    }
+    if interactive {
+        for index in 1..line.len() {
+            if line[index - 1] == "-serial" && line[index] == "stdio" {
+                line[index] = "mon:stdio".into();
+            }
+        }
+        if let Some(monitor) = line.iter().position(|part| part == "-monitor") {
+            line.drain(monitor..(monitor + 2).min(line.len()));
+        }
+    }
+    line
+}
+
+fn start(line: &[String], input: Stdio, output: Stdio) -> Result<Child, String> {
+    let (program, arguments) = line.split_first().ok_or("the board's emulator command is empty")?;
+    let started = Command::new(program).args(arguments).stdin(input).stdout(output).spawn();
+    started.map_err(|why| format!("{program}: {why}; `make setup` installs it"))
+}
+
+/// Passes the console on until the verdict, then powers off.
+fn watch(mut emulator: Child, args: &Args) -> Result<ExitCode, String> {
+    let deadline = Instant::now() + Duration::from_secs(args.timeout_s);
+    let mut console = emulator.stdin.take().ok_or("the emulator has no standard input")?;
+    let mut output = emulator.stdout.take().ok_or("the emulator has no standard output")?;
+    let (bytes_out, bytes_in) = mpsc::sync_channel::<Vec<u8>>(64);
+    thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(count @ 1..) = output.read(&mut buffer) {
+            if bytes_out.send(buffer[..count].to_vec()).is_err() {
+                break;
+            }
+        }
+    });
+    let (input_out, input_in) = mpsc::channel();
+    thread::spawn(move || {
+        // A console that is gone ends the forwarding; the main thread sees the emulator end.
+        let ended = forward(&mut console);
+        let _ = input_out.send((console, ended));
+    });
+
+    let mut line = Vec::new();
+    let mut verdict = None;
+    // Once powered off it holds the console, which must stay open: closed, it would be the end of the guest's input.
+    let mut powered_off = None;
+    loop {
+        match bytes_in.recv_timeout(Duration::from_millis(50)) {
+            Ok(bytes) => {
+                let mut stdout = io::stdout();
+                // A reader that left does not end the run: its result is the exit status.
+                let _ = stdout.write_all(&bytes).and_then(|()| stdout.flush());
+                for byte in bytes {
+                    if byte != b'\n' {
+                        line.push(byte);
+                        continue;
+                    }
+                    verdict = verdict.or_else(|| judge(&line, &args.pass, &args.fail));
+                    line.clear();
+                }
+            }
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        if verdict.is_some()
+            && powered_off.is_none()
+            && let Ok((mut console, _)) = input_in.try_recv()
+        {
+            // A console that is gone means that the emulator is ending anyway.
+            let _ = console.write_all(b"poweroff\n").and_then(|()| console.flush());
+            powered_off = Some(console);
+        }
+        if Instant::now() > deadline {
+            let _ = emulator.kill();
+            let _ = emulator.wait();
+            return Err(format!("no end after {} s; stopped the emulator", args.timeout_s));
+        }
+    }
+    let status = emulator.wait().map_err(|why| why.to_string())?;
+    match verdict {
+        Some(true) if status.success() => Ok(ExitCode::SUCCESS),
+        Some(true) => Err(format!("the emulator ended with {status}")),
+        Some(false) => Err(format!("the main job failed (see the line '{}')", args.fail)),
+        None => Err(format!("the system ended ({status}) before the line '{}'", args.pass)),
+    }
+}
+
+/// Copies standard input to the console until it ends.
+fn forward(console: &mut ChildStdin) -> io::Result<()> {
+    let mut buffer = [0; 256];
+    loop {
+        match io::stdin().read(&mut buffer)? {
+            0 => return Ok(()),
+            count => console.write_all(&buffer[..count]).and_then(|()| console.flush())?,
+        }
+    }
+}
+
+/// What a line of the console says of the main job. Whatever a terminal would not show before the text is passed over.
+fn judge(line: &[u8], pass: &str, fail: &str) -> Option<bool> {
+    let text = String::from_utf8_lossy(line);
+    if text.contains(pass) {
+        Some(true)
+    } else if text.contains(fail) {
+        Some(false)
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn verdicts_are_found_behind_prefixes() {
+        assert_eq!(judge(b"[digits_demo] digits: PASS 10 of 10\r", "digits: PASS", "digits: FAIL"), Some(true));
+        assert_eq!(judge(b"\x1b[Kdigits: FAIL", "digits: PASS", "digits: FAIL"), Some(false));
+        assert_eq!(judge(b"\xff digits:", "digits: PASS", "digits: FAIL"), None);
+    }
+
+    #[test]
+    fn a_terminal_gets_the_escape_key() {
+        let words = |text: &str| text.split(' ').map(String::from).collect::<Vec<_>>();
+        let emulator = Emulator {
+            command: words("qemu -monitor none -serial stdio -kernel {image}"),
+            exact: words("-icount x"),
+            debugger: words("-S"),
+        };
+        let args = Args {
+            image: "a.img".into(),
+            board: String::new(),
+            boards: PathBuf::new(),
+            exact: true,
+            debugger: false,
+            pass: String::new(),
+            fail: String::new(),
+            timeout_s: 1,
+        };
+        assert_eq!(command_line(&emulator, &args, true).join(" "), "qemu -serial mon:stdio -kernel a.img -icount x");
+        let plain = command_line(&emulator, &args, false).join(" ");
+        assert_eq!(plain, "qemu -monitor none -serial stdio -kernel a.img -icount x");
+    }
+}
