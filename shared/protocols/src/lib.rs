@@ -2,4 +2,6 @@
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
+pub mod console;
+pub mod supervisor;
 pub mod system_table;

@@ -133,7 +133,10 @@ impl<'a> SystemTable<'a> {
         if header.magic != MAGIC {
             return Err(TableError::WrongMagic);
         }
-        fn table<T: FromBytes + KnownLayout + Immutable>(bytes: &[u8], count: u32) -> Result<(&[T], &[u8]), TableError> {
+        fn table<T: FromBytes + KnownLayout + Immutable>(
+            bytes: &[u8],
+            count: u32,
+        ) -> Result<(&[T], &[u8]), TableError> {
             <[T]>::ref_from_prefix_with_elems(bytes, count as usize).map_err(|_| TableError::Truncated)
         }
         let (pds, rest) = table(rest, header.pds)?;
@@ -175,7 +178,8 @@ mod tests {
     use super::*;
 
     fn table() -> Vec<u64> {
-        let header = Header { magic: MAGIC, timebase_hz: 10, pds: 1, channels: 1, regions: 0, reserved: 0, board: [0; 32] };
+        let header =
+            Header { magic: MAGIC, timebase_hz: 10, pds: 1, channels: 1, regions: 0, reserved: 0, board: [0; 32] };
         let mut pd = PdEntry::read_from_bytes(&[0; size_of::<PdEntry>()]).unwrap();
         pd.name[..5].copy_from_slice(b"shell");
         let channel = ChannelEntry { pd_a: 0, id_a: 3, pd_b: 7, id_b: 1 };
