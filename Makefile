@@ -1,0 +1,139 @@
+# Kinglet's two commands are `make run` and `make test`; `make help` lists the rest.
+
+BOARD ?= qemu_virt_riscv64
+CONFIG ?= debug
+# auto, prebuilt or build-std: see tools/setup.sh.
+TOOLCHAIN ?= auto
+# A folder with an official Microkit SDK composes the same programs for seL4; without one, the built-in kernel is used.
+MICROKIT_SDK ?=
+SYSTEM ?= system.xml
+# With VERBOSE=1 cargo says what it compiles even where there is no terminal.
+VERBOSE ?=
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+build := build
+# Aliases of boards are names of their folders here too.
+board_dir := $(or $(wildcard boards/$(BOARD)),$(patsubst %/,%,$(dir $(shell grep -l '^aliases.*"$(BOARD)"' boards/*/board.toml))))
+board := $(notdir $(board_dir))
+out := $(build)/$(board)/$(CONFIG)$(if $(MICROKIT_SDK),-sel4)
+sdk := $(build)/sdk
+image := $(out)/kinglet.img
+toolchain := $(build)/toolchain-$(TOOLCHAIN).mk
+
+ifeq ($(filter $(CONFIG),debug release),)
+$(error CONFIG=$(CONFIG) is not one of: debug release)
+endif
+ifeq ($(board),)
+$(error BOARD=$(BOARD) is not one of: $(notdir $(wildcard boards/*)))
+endif
+
+# Every folder in these is a package whose program has the folder's name.
+pds := $(notdir $(patsubst %/,%,$(dir $(wildcard pds/*/Cargo.toml drivers/*/Cargo.toml))))
+comma := ,
+empty :=
+space := $(empty) $(empty)
+join_commas = $(subst $(space),$(comma),$(strip $(1)))
+
+-include $(toolchain)
+
+# Programs built with different toolchains do not mix.
+export CARGO_TARGET_DIR := $(abspath $(build))/cargo$(if $(filter build-std,$(TOOLCHAIN_MODE)),-build-std)
+cargo_build = $(CARGO) build --locked $(if $(VERBOSE),,--quiet)
+pd_target := riscv64gc-unknown-none-elf
+kernel_target := riscv64imac-unknown-none-elf
+kinglet = $(CARGO_TARGET_DIR)/debug/kinglet
+microkit = $(if $(MICROKIT_SDK),MICROKIT_SDK=$(MICROKIT_SDK) $(MICROKIT_SDK)/bin/microkit,$(sdk)/bin/microkit)
+search_path = $(out) $(out)/pds
+
+say = @echo "==> $(1)" >&2
+
+.PHONY: help
+help: ## What one can type here
+	@echo "Kinglet: a secure operating system for small machine-learning devices"
+	@echo
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
+	@echo
+	@echo "  BOARD=$(BOARD)       one of: $(notdir $(wildcard boards/*))"
+	@echo "  CONFIG=$(CONFIG)                  debug prints faults and debug output, release does not"
+	@echo "  MICROKIT_SDK=DIR              compose for seL4 with an official Microkit 2.3 SDK"
+	@echo "  TOOLCHAIN=$(TOOLCHAIN)                auto, prebuilt (rustup) or build-std (Debian's rustc-web)"
+	@echo "  SYSTEM=$(SYSTEM)             the system description"
+
+$(toolchain): tools/setup.sh
+	@tools/setup.sh $(TOOLCHAIN) $@
+
+.PHONY: setup
+setup: ## Install what is missing (the other commands do it too)
+	@tools/setup.sh $(TOOLCHAIN) $(toolchain)
+
+.PHONY: tools
+tools: $(toolchain)
+	$(call say,building the host tools)
+	@$(cargo_build) -p kinglet -p microkit
+
+.PHONY: kernel
+kernel: $(toolchain)
+	$(call say,building the kernel ($(CONFIG)))
+	@$(cargo_build) $(BUILD_STD) --release --target $(kernel_target) \
+		-p kernel --features machine$(if $(filter debug,$(CONFIG)),$(comma)debug)
+
+# A folder in the shape of an official SDK, so that both are used alike.
+.PHONY: sdk
+sdk: tools kernel
+	@mkdir -p $(sdk)/bin $(sdk)/board/$(board)/$(CONFIG)/elf
+	@cp -f $(CARGO_TARGET_DIR)/debug/microkit $(sdk)/bin/microkit
+	@cp -f $(CARGO_TARGET_DIR)/$(kernel_target)/release/kernel $(sdk)/board/$(board)/$(CONFIG)/elf/kernel.elf
+	@cp -f $(board_dir)/board.toml $(sdk)/board/$(board)/$(CONFIG)/board.toml
+
+.PHONY: pds
+pds: tools
+	$(call say,building the protection domains ($(CONFIG)): $(pds))
+	@$(cargo_build) $(BUILD_STD) --release --target $(pd_target) -p sel4-microkit $(addprefix -p ,$(pds)) \
+		--features $(call join_commas,$(addsuffix /pd,$(pds)) $(if $(filter debug,$(CONFIG)),sel4-microkit/debug))
+	@mkdir -p $(out)/pds
+	@for pd in $(pds); do $(kinglet) finish $(CARGO_TARGET_DIR)/$(pd_target)/release/$$pd $(out)/pds/$$pd.elf || exit 1; done
+
+.PHONY: image
+image: pds $(if $(MICROKIT_SDK),,sdk) ## Compose the image of a board, for the built-in kernel or with MICROKIT_SDK=DIR for seL4
+	$(call say,composing $(SYSTEM) for $(board)$(if $(MICROKIT_SDK), on seL4))
+	@$(kinglet) pack --output $(out)/models.pack ml-runtime/models/*/
+	@cat boards/scripts/*.txt >$(out)/scripts.txt
+	@$(kinglet) expand $(SYSTEM) --board $(board) --search-path $(search_path) \
+		--table $(out)/system_table.bin --output $(out)/$(basename $(notdir $(SYSTEM))).system
+	@$(microkit) $(out)/$(basename $(notdir $(SYSTEM))).system --board $(board) --config $(CONFIG) \
+		--search-path $(search_path) -o $(image) -r $(out)/report.txt
+
+.PHONY: run
+run: image ## Build, boot in the emulator, do the main job, open the console
+	$(call say,booting)
+	@$(kinglet) run $(image) --board $(board)
+
+.PHONY: gdb
+gdb: image ## Boot, halt before the first instruction, open a debugger
+	@tools/gdb.sh $(kinglet) $(image) $(board) $(CARGO_TARGET_DIR)/$(kernel_target)/release/kernel $(out)/pds
+
+# For scripts: the settings, as a shell reads them.
+.PHONY: print-settings
+print-settings: $(toolchain)
+	@printf '%s\n' 'CARGO=$(CARGO)' 'export CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)' 'export RUSTC=$(RUSTC)' \
+		'$(if $(RUSTC_BOOTSTRAP),export RUSTC_BOOTSTRAP=1)'
+
+.PHONY: test
+test: $(toolchain) ## Test everything: on the host, then whole systems in the emulator
+	@tools/test.sh $(TOOLCHAIN)
+
+.PHONY: bench
+bench: ## Measure costs, counted exactly: prints them, and writes build/bench.json
+	@tools/bench.sh
+
+.PHONY: lint
+lint: $(toolchain) ## Check format and run the lints
+	@$(CARGO) fmt --all --check
+	@$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+.PHONY: clean
+clean: ## Remove everything that was built
+	rm -rf $(build)
