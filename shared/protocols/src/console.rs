@@ -53,6 +53,8 @@ pub mod kind {
     pub const SET_COLOUR: u8 = 7;
     /// To the console: clear the screen.
     pub const CLEAR: u8 = 8;
+    /// To the console: the input line is finished; it stays on the screen, and what follows begins on a new line.
+    pub const VIEW_DONE: u8 = 9;
     /// To the owner: bytes that were typed.
     pub const INPUT: u8 = 64;
     /// To the owner: what is known about slot `argument`: its log level, and a [`super::ClientStatus`] in `bytes`.
@@ -117,7 +119,7 @@ pub struct FromClient {
     pub length: u8,
     /// What `kind` says.
     pub argument: u32,
-    /// How many lines the client has dropped since it started, modulo 2^32.
+    /// How many lines the client dropped between its previous entry and this one.
     pub dropped: u32,
     /// Text.
     pub bytes: [u8; CHUNK],
@@ -202,8 +204,8 @@ pub trait Outbox {
 pub struct Lines {
     line: [u8; MAX_LINE],
     length: usize,
-    dropped: u32,
-    told: u32,
+    dropped: u64,
+    untold: u32,
 }
 
 impl Default for Lines {
@@ -215,11 +217,11 @@ impl Default for Lines {
 impl Lines {
     /// An empty one.
     pub const fn new() -> Self {
-        Self { line: [0; MAX_LINE], length: 0, dropped: 0, told: 0 }
+        Self { line: [0; MAX_LINE], length: 0, dropped: 0, untold: 0 }
     }
 
-    /// Lines dropped so far, modulo 2^32.
-    pub fn dropped(&self) -> u32 {
+    /// Lines dropped so far.
+    pub fn dropped(&self) -> u64 {
         self.dropped
     }
 
@@ -241,9 +243,8 @@ impl Lines {
 
     /// To be called when the console has made room: tells it of drops that no later line has told it of.
     pub fn tell_drops(&mut self, outbox: &mut impl Outbox) {
-        if self.told != self.dropped && outbox.room() > 0 {
-            outbox.push(FromClient { dropped: self.dropped, ..FromClient::new(kind::DROPPED) });
-            self.told = self.dropped;
+        if self.untold > 0 && outbox.room() > 0 {
+            outbox.push(FromClient { dropped: core::mem::take(&mut self.untold), ..FromClient::new(kind::DROPPED) });
         }
     }
 
@@ -272,19 +273,19 @@ impl Lines {
         let chunks = self.length.div_ceil(CHUNK).max(1);
         let length = core::mem::take(&mut self.length);
         if outbox.room() < chunks {
-            self.dropped = self.dropped.wrapping_add(1);
+            self.dropped += 1;
+            self.untold = self.untold.saturating_add(1);
             return;
         }
         for index in 0..chunks {
             let end = length.min((index + 1) * CHUNK);
             let mut entry = FromClient::new(kind::LINE).with_text(&self.line[index * CHUNK..end]);
             entry.level = level as u8;
-            entry.dropped = self.dropped;
+            entry.dropped = core::mem::take(&mut self.untold);
             entry.flags =
                 flags | if index == 0 { FLAG_FIRST } else { 0 } | if index + 1 == chunks { FLAG_LAST } else { 0 };
             outbox.push(entry);
         }
-        self.told = self.dropped;
     }
 }
 
@@ -359,7 +360,8 @@ mod tests {
         lines.tell_drops(&mut ring);
         lines.tell_drops(&mut ring);
         assert_eq!(ring.entries.len(), 1);
-        assert_eq!((ring.entries[0].kind, ring.entries[0].dropped), (kind::DROPPED, 2));
+        assert_eq!((ring.entries[0].kind, ring.entries[0].dropped), (kind::DROPPED, 1));
+        assert_eq!(lines.dropped(), 2);
     }
 
     #[test]
