@@ -6,6 +6,8 @@ use clap::{Parser, Subcommand};
 
 mod board;
 mod expand;
+mod finish;
+mod graph;
 mod link;
 mod run;
 mod table;
@@ -21,6 +23,10 @@ struct Cli {
 enum Command {
     /// Make a plain Microkit description of system.xml for one board
     Expand(expand::Args),
+    /// Draw a plain description as a Graphviz picture
+    Graph(graph::Args),
+    /// Complete the linked ELF file of a protection domain, so that it can be composed and restarted
+    Finish(finish::Args),
     /// Boot an image in the board's emulator
     Run(run::Args),
 }
@@ -28,6 +34,8 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Expand(args) => expand::command(&args).map(|()| ExitCode::SUCCESS),
+        Command::Graph(args) => graph::command(&args).map(|()| ExitCode::SUCCESS),
+        Command::Finish(args) => finish::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Run(args) => run::command(&args),
     };
     result.unwrap_or_else(|message| {
