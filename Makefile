@@ -111,6 +111,13 @@ run: image ## Build, boot in the emulator, do the main job, open the console
 	$(call say,booting)
 	@$(kinglet) run $(image) --board $(board)
 
+.PHONY: graph
+graph: image ## Draw the system: build/BOARD/CONFIG/system.svg
+	@command -v dot >/dev/null || { echo "graph: please install graphviz (apt-get install graphviz)" >&2; exit 1; }
+	@$(kinglet) graph $(out)/$(basename $(notdir $(SYSTEM))).system --output $(out)/system.dot
+	@dot -Tsvg $(out)/system.dot -o $(out)/system.svg
+	@echo "$(out)/system.svg"
+
 .PHONY: gdb
 gdb: image ## Boot, halt before the first instruction, open a debugger
 	@tools/gdb.sh $(kinglet) $(image) $(board) $(CARGO_TARGET_DIR)/$(kernel_target)/release/kernel $(out)/pds
