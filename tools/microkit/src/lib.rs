@@ -12,12 +12,14 @@
 //!
 //! Steps 1 to 3, 5 and 7 are the front end, 4 and 6 the back end; [`model`] lies between them.
 //! The back end is two calls in `image`: `place(&System, &[Elf], kernel_elf: &[u8], &Board) -> Result<Placement>`, whose
-//! result has `region_paddrs: Vec<u64>`, and, after patching, `write(&Placement, &System, &[Elf], kernel_elf, &Board,
-//! ImageType) -> Result<(Vec<u8>, ImageFacts)>`.
+//! result has `region_paddrs: Vec<u64>`, and, after patching, `write(&Placement, &System, &[Elf], &Board, ImageType) ->
+//! Result<(Vec<u8>, ImageFacts)>`.
 #![forbid(unsafe_code)]
 
 pub mod board;
+pub mod description;
 pub mod elf;
 pub mod error;
+pub mod image;
 pub mod model;
 pub mod report;

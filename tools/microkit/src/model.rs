@@ -13,6 +13,9 @@ pub const SMALL_PAGE_BYTES: u64 = 0x1000;
 /// The large page of RISC-V Sv39 that descriptions may ask for, in bytes.
 pub const LARGE_PAGE_BYTES: u64 = 0x20_0000;
 
+/// First physical address that no PD may map: what seL4 manages with Sv39.
+pub const DEVICE_TOP: u64 = 1 << 39;
+
 /// Where an element of the description stands; both count from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Location {
@@ -39,13 +42,13 @@ pub struct System {
 /// One protection domain (PD).
 #[derive(Clone, Debug)]
 pub struct ProtectionDomain {
-    /// Unique in the system, never `monitor`, at most 64 bytes long.
+    /// Unique in the system, never `monitor`. May be longer than the 64 bytes that a PD and the kernel get to see.
     pub name: String,
     /// 0..=254, higher wins.
     pub priority: u8,
     /// Execution time per period in microseconds, at least 20.
     pub budget_us: u64,
-    /// Microseconds, not less than the budget. Equal to the budget means round robin.
+    /// Microseconds, not less than the budget, and small enough that 8 times as many ticks fit a `u64`. Equal to the budget means round robin.
     pub period_us: u64,
     /// Gives up its scheduling context after `init`.
     pub passive: bool,
@@ -89,7 +92,8 @@ pub struct Map {
     pub region: usize,
     /// Start, a multiple of the region's page size.
     pub vaddr: u64,
-    /// May be read. Never false with `write` true.
+    /// May be read. Without it nothing may be written either, whatever the description says: RISC-V has no such mapping,
+    /// and seL4 leaves the write right out. All three may be false: the pages are placed, but not accessible.
     pub read: bool,
     /// May be written.
     pub write: bool,
@@ -189,7 +193,8 @@ pub struct MemoryRegion {
     /// and all its mappings allow, unless the description fixes it.
     pub page_bytes: u64,
     /// Fixed physical address, a multiple of `page_bytes`. `None`: anywhere in managed RAM, aligned to `page_bytes`.
-    /// Fixed regions do not overlap each other.
+    /// Fixed regions overlap neither each other nor the firmware nor reserved devices, and end below [`DEVICE_TOP`].
+    /// Whether one collides with the kernel image is for the back end to say.
     pub paddr: Option<u64>,
     /// First bytes of the region, never more than `bytes` and never empty; the rest is zero. Memory without prefill is
     /// zeroed where it is RAM that the kernel manages, and left as it is where it is a device.
@@ -232,11 +237,10 @@ impl Channel {
 pub struct DomainSchedule {
     /// Names of the domains in use with their numbers, 0..=15, sorted by number.
     pub names: Vec<(String, u8)>,
-    /// Index in `slots` to begin with.
+    /// Index in `slots` to begin with, and to go back to at an end marker and after the last slot. Never an end marker.
+    /// (The description's `index_shift` only moves the table within the kernel's, which nothing can notice.)
     pub start: usize,
-    /// How many end markers stand before the first slot in the kernel's table. The start index counts from the first slot.
-    pub shift: usize,
-    /// The slots in order, fewer than 100 together with the shift.
+    /// The slots in order, 1 to 99 of them.
     pub slots: Vec<DomainSlot>,
 }
 
@@ -250,7 +254,7 @@ pub enum DomainSlot {
         /// How long; never zero.
         duration: Duration,
     },
-    /// Back to the start.
+    /// Back to [`DomainSchedule::start`].
     EndMarker,
 }
 
