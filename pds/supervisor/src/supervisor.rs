@@ -1,6 +1,6 @@
 //! What the supervisor knows of its children, and what it does with them.
 
-use crate::fault::Fault;
+use crate::fault::{Fault, Told};
 use crate::policy::RecentRestarts;
 use core::fmt;
 use core::sync::atomic::AtomicU64;
@@ -30,7 +30,7 @@ pub enum Report<'a> {
         /// The child's name.
         name: &'a str,
         /// The fault.
-        fault: Fault,
+        fault: Told,
         /// It runs again.
         restarted: bool,
     },
@@ -85,15 +85,14 @@ impl<'a> Supervisor<'a> {
         supervisor
     }
 
-    /// Child `id` sent a fault message: restarts it, or leaves it stopped if it faults too often.
-    pub fn fault(&mut self, id: usize, label: u64, registers: &[u64], now_ticks: u64, children: &mut impl Children) {
+    /// Child `id` faulted: restarts it, or leaves it stopped if it faults too often.
+    pub fn fault(&mut self, id: usize, fault: Fault, now_ticks: u64, children: &mut impl Children) {
         let ticks_per_second = self.table.header.timebase_hz;
         let Some(child) = self.children.get_mut(id).and_then(Option::as_mut) else { return };
-        let fault = Fault::decode(label, registers, self.table.pds[child.pd].stack_bytes);
+        let fault = Told { fault, stack_bytes: self.table.pds[child.pd].stack_bytes };
         child.stats.faults += 1;
-        child.stats.fault_label = label;
-        child.stats.fault_pc = fault.pc;
-        child.stats.fault_address = fault.address;
+        child.stats.fault_pc = fault.pc();
+        child.stats.fault_address = fault.address();
         child.stats.fault_ticks = now_ticks;
         let restarted = child.recent.allow(now_ticks, ticks_per_second);
         let name = child.name;

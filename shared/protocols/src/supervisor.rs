@@ -113,14 +113,14 @@ pub struct ChildStats {
     pub restarts: u64,
     /// CPU time in microseconds since boot, as of the last refresh; `u64::MAX` if it cannot be read.
     pub cpu_us: u64,
-    /// Label of the last fault message, 0 if there was none.
-    pub fault_label: u64,
-    /// Program counter of the last fault.
+    /// Program counter of the last fault, if there was one.
     pub fault_pc: u64,
     /// Address that the last fault was about, if it was about one.
     pub fault_address: u64,
     /// When it happened, in ticks of the `time` register.
     pub fault_ticks: u64,
+    /// Must be 0.
+    pub reserved: u64,
 }
 
 /// 64-bit words of a [`ChildStats`].
