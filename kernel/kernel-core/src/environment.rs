@@ -1,0 +1,31 @@
+//! What the kernel's logic needs from the machine.
+
+use crate::{Fault, Frame, Id};
+
+/// The machine as the kernel's logic sees it.
+pub trait Environment {
+    /// Whether the system calls of Microkit's debug configuration exist.
+    const DEBUG: bool;
+
+    /// The `time` register, in ticks.
+    fn now(&mut self) -> u64;
+
+    /// Asks for [`crate::Kernel::timer`] to be called once the `time` register reaches `ticks`. Replaces the earlier
+    /// request; `u64::MAX` is never.
+    fn set_deadline(&mut self, ticks: u64);
+
+    /// Word `word` of the IPC buffer of `pd`; 0 is the tag, 1 the first message register. `word` is below 128.
+    fn ipc_word(&self, pd: Id, word: usize) -> u64;
+
+    /// Writes what [`Self::ipc_word`] reads.
+    fn set_ipc_word(&mut self, pd: Id, word: usize, value: u64);
+
+    /// Lets the interrupt controller deliver the source again. Harmless when it was not claimed.
+    fn complete_irq(&mut self, source: u32);
+
+    /// Writes one character to the debug console.
+    fn put_char(&mut self, character: u8);
+
+    /// The default handler of faults: says what happened to a thread that will not run again.
+    fn report_fault(&mut self, pd: Id, frame: &Frame, fault: &Fault);
+}
