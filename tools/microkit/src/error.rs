@@ -41,20 +41,19 @@ impl Error {
     pub fn message(&self) -> &str {
         &self.message
     }
+
+    /// The whole line, with a word for how bad it is.
+    pub fn labelled(&self, label: &str) -> String {
+        let file = self.file.as_ref().map(|file| format!("{}:", file.display())).unwrap_or_default();
+        let position = self.location.map(|Location { line, column }| format!("{line}:{column}:")).unwrap_or_default();
+        let space = if file.is_empty() && position.is_empty() { "" } else { " " };
+        format!("{file}{position}{space}{label}: {}", self.message)
+    }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(file) = &self.file {
-            write!(f, "{}:", file.display())?;
-        }
-        if let Some(Location { line, column }) = self.location {
-            write!(f, "{line}:{column}:")?;
-        }
-        if self.file.is_some() || self.location.is_some() {
-            write!(f, " ")?;
-        }
-        write!(f, "error: {}", self.message)
+        f.write_str(&self.labelled("error"))
     }
 }
 
