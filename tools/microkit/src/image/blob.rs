@@ -4,7 +4,7 @@ use super::caps::{Caps, caps, irqs};
 use crate::board::Board;
 use crate::elf::Elf;
 use crate::error::{Error, Result};
-use crate::model::{self, ProtectionDomain, System};
+use crate::model::{self, System};
 use kernel_layout::{
     BootInfo, CopyRange, DomainSlot, IrqInfo, MAGIC, MAX_DOMAIN_SCHEDULE, PD_FPU, PD_PASSIVE, PLIC_WINDOW, PdInfo,
     STACK_TOP, Span, ZeroRange,
@@ -34,10 +34,11 @@ impl Blob {
     /// Makes the tables. `satps` are the values of the `satp` register by PD.
     ///
     /// # Errors
-    /// A length of time has too many ticks, or a table is too long.
+    /// The system has more PDs or domains than the kernel can have.
     pub fn new(system: &System, elfs: &[Elf], board: &Board, satps: &[u64]) -> Result<Blob> {
         let caps = caps(system)?;
         let facts = &board.kernel;
+        let micros = |micros| ticks(model::Duration::Micros(micros), facts.timebase_hz);
         let mut pds = Vec::new();
         for (index, pd) in system.pds.iter().enumerate() {
             let (own, shared) = caps.pds[index];
@@ -52,8 +53,8 @@ impl Blob {
                 stack_top: STACK_TOP,
                 stack_bottom: STACK_TOP - pd.stack_bytes,
                 satp: satps[index],
-                budget_ticks: pd_ticks(pd, "budget", pd.budget_us, facts.timebase_hz)?,
-                period_ticks: pd_ticks(pd, "period", pd.period_us, facts.timebase_hz)?,
+                budget_ticks: micros(pd.budget_us),
+                period_ticks: micros(pd.period_us),
                 caps: own,
                 shared_caps: shared,
                 priority: pd.priority.into(),
@@ -104,22 +105,16 @@ fn append<T: IntoBytes + Immutable>(bytes: &mut Vec<u8>, entries: &[T]) -> Span 
     span
 }
 
-fn pd_ticks(pd: &ProtectionDomain, what: &str, micros: u64, timebase_hz: u64) -> Result<u64> {
-    ticks(model::Duration::Micros(micros), timebase_hz).ok_or_else(|| {
-        Error::at(
-            pd.location,
-            format!("the {what} of protection domain '{}', {micros} us, does not fit the board's clock", pd.name),
-        )
-    })
-}
+/// The kernel's longest period, in ticks: 223 years at 10 MHz. Longer ones make no difference to anybody.
+const MAX_TICKS: u64 = 1 << 56;
 
-/// Ticks of the `time` register. The kernel adds lengths of time to the present time, so the highest bits stay free.
-fn ticks(duration: model::Duration, timebase_hz: u64) -> Option<u64> {
+/// Ticks of the `time` register.
+fn ticks(duration: model::Duration, timebase_hz: u64) -> u64 {
     let ticks = match duration {
         model::Duration::Ticks(ticks) => ticks.into(),
         model::Duration::Micros(micros) => (u128::from(micros) * u128::from(timebase_hz)).div_ceil(1_000_000),
     };
-    u64::try_from(ticks).ok().filter(|ticks| *ticks < 1 << 62)
+    u64::try_from(ticks).unwrap_or(MAX_TICKS).min(MAX_TICKS)
 }
 
 fn domain_schedule(system: &System, timebase_hz: u64) -> Result<(Vec<DomainSlot>, u32)> {
@@ -136,11 +131,9 @@ fn domain_schedule(system: &System, timebase_hz: u64) -> Result<(Vec<DomainSlot>
     for slot in &schedule.slots {
         slots.push(match *slot {
             model::DomainSlot::EndMarker => DomainSlot::default(),
-            model::DomainSlot::Run { domain, duration } => DomainSlot {
-                domain: domain.into(),
-                duration_ticks: ticks(duration, timebase_hz)
-                    .ok_or_else(|| Error::new(format!("a slot of the domain schedule is too long: {duration:?}")))?,
-            },
+            model::DomainSlot::Run { domain, duration } => {
+                DomainSlot { domain: domain.into(), duration_ticks: ticks(duration, timebase_hz) }
+            }
         });
     }
     Ok((slots, schedule.start as u32))

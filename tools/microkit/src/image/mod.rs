@@ -78,8 +78,8 @@ fn place_with_lists(
     board: &Board,
     lists_bytes: u64,
 ) -> Result<Placement> {
-    let mut taken = vec![("the firmware".to_string(), board.firmware())];
-    taken.extend(board.kernel.reserved.iter().map(|reserved| (reserved.name.clone(), reserved.start..reserved.end)));
+    let reserved = board.kernel.reserved.iter();
+    let mut taken: Vec<_> = reserved.map(|reserved| (reserved.name.clone(), reserved.start..reserved.end)).collect();
     for pair in kernel.segments.windows(2) {
         let gap = pair[0].paddr + pair[0].bytes..pair[1].paddr;
         if !gap.is_empty() {
