@@ -67,12 +67,13 @@ impl Board {
         Ok(board)
     }
 
-    /// The managed RAM, firmware included.
+    /// The RAM that systems can use: all that is managed, without the firmware's part.
     pub fn ram(&self) -> Range<u64> {
-        self.kernel.ram_base..self.kernel.ram_base + self.kernel.ram_bytes
+        self.firmware().end..self.kernel.ram_base + self.kernel.ram_bytes
     }
 
-    /// The part of the RAM that the firmware keeps.
+    /// The part of the RAM that the firmware keeps. It protects itself: to the kernel this is a device that nobody may
+    /// touch. A description may have it nevertheless, as with Microkit, and whoever reads it faults.
     pub fn firmware(&self) -> Range<u64> {
         self.kernel.ram_base..self.kernel.ram_base + self.kernel.firmware_bytes
     }

@@ -193,7 +193,7 @@ pub struct MemoryRegion {
     /// and all its mappings allow, unless the description fixes it.
     pub page_bytes: u64,
     /// Fixed physical address, a multiple of `page_bytes`. `None`: anywhere in managed RAM, aligned to `page_bytes`.
-    /// Fixed regions overlap neither each other nor the firmware nor reserved devices, and end below [`DEVICE_TOP`].
+    /// Fixed regions overlap neither each other nor reserved devices, have no prefill in the firmware, and end below [`DEVICE_TOP`].
     /// Whether one collides with the kernel image is for the back end to say.
     pub paddr: Option<u64>,
     /// First bytes of the region, never more than `bytes` and never empty; the rest is zero. Memory without prefill is

@@ -100,15 +100,23 @@ impl<'a> Reader<'a> {
         if bytes == 0 {
             return Ok(Some(start));
         }
-        let firmware = self.board.firmware();
-        let reserved = self.board.kernel.reserved.iter().map(|r| (r.name.as_str(), r.start, r.end));
-        for (name, first, behind) in reserved.chain([("firmware", firmware.start, firmware.end)]) {
-            if start < behind && first < end {
+        for reserved in &self.board.kernel.reserved {
+            if start < reserved.end && reserved.start < end {
                 return Err(attribute.error(format!(
-                    "the region is {start:#x}..{end:#x}, and {first:#x}..{behind:#x} belongs to the {}",
-                    shown(name)
+                    "the region is {start:#x}..{end:#x}, and {:#x}..{:#x} belongs to the {}",
+                    reserved.start,
+                    reserved.end,
+                    shown(&reserved.name)
                 )));
             }
+        }
+        let firmware = self.board.firmware();
+        if start < firmware.end && firmware.start < end && element.optional("prefill_path").is_some() {
+            let message = format!(
+                "{:#x}..{:#x} belongs to the firmware, so it cannot be prefilled",
+                firmware.start, firmware.end
+            );
+            return Err(attribute.error(message));
         }
         Ok(Some(start))
     }
