@@ -27,6 +27,8 @@ pub struct ImageFacts {
     pub pds: Vec<PdFacts>,
     /// Managed RAM that nothing uses.
     pub free_ram_bytes: u64,
+    /// Managed RAM that the system takes, without the firmware: what an idle system costs.
+    pub used_ram_bytes: u64,
 }
 
 /// What the back end knows of one PD.
@@ -44,6 +46,15 @@ pub struct PdFacts {
     pub table_bytes: u64,
 }
 
+impl PdFacts {
+    /// RAM that exists for this PD alone, memory regions apart, when the kernel keeps `kernel_bytes` for each PD.
+    fn own_bytes(&self, kernel_bytes: u64) -> u64 {
+        let program: u64 = self.elf_frames.iter().map(|(_, _, bytes)| bytes).sum();
+        let tables = self.page_tables.len() as u64 * PAGE;
+        program + length(&self.stack) + PAGE + tables + self.table_bytes + kernel_bytes
+    }
+}
+
 /// The report. It fails only for systems that cannot be composed either.
 pub fn text(system: &System, board: &Board, facts: &ImageFacts) -> Result<String> {
     let mut report = Report { system, facts, text: String::new() };
@@ -56,6 +67,7 @@ pub fn text(system: &System, board: &Board, facts: &ImageFacts) -> Result<String
     }
     report.channels();
     report.domains();
+    report.totals();
     Ok(report.text)
 }
 
@@ -151,7 +163,7 @@ impl Report<'_> {
         line!(
             self,
             "memory of its own    {}: program {}, stack {}, IPC buffer {}, {} page tables {}, in the blob {}, kernel {}",
-            size(own + pd.stack_bytes + PAGE + tables + at.table_bytes + facts.kernel_bytes_per_pd),
+            size(at.own_bytes(facts.kernel_bytes_per_pd)),
             size(own),
             size(pd.stack_bytes),
             size(PAGE),
@@ -258,6 +270,23 @@ impl Report<'_> {
                 }
             }
         }
+    }
+}
+
+impl Report<'_> {
+    /// The same figures for programs: `key = value`, in bytes. The names of the first three are those of the benchmark;
+    /// `pd_ram_bytes` is the figure of the smallest PD.
+    fn totals(&mut self) {
+        let facts = self.facts;
+        let of_pd = |pd: &PdFacts| pd.own_bytes(facts.kernel_bytes_per_pd);
+        line!(self, "\n[totals]");
+        line!(self, "pd_ram_bytes = {}", facts.pds.iter().map(of_pd).min().unwrap_or(0));
+        line!(self, "idle_ram_bytes = {}", facts.used_ram_bytes);
+        line!(self, "image_bytes = {}", facts.image_bytes);
+        line!(self, "kernel_bytes = {}", length(&facts.kernel));
+        line!(self, "kernel_page_table_bytes = {}", facts.kernel_page_table_bytes);
+        line!(self, "boot_blob_bytes = {}", length(&facts.boot_blob));
+        line!(self, "free_ram_bytes = {}", facts.free_ram_bytes);
     }
 }
 

@@ -209,6 +209,7 @@ fn facts(placement: &Placement, system: &System, blob: &Blob, image_bytes: u64) 
         regions: system.regions.iter().zip(&placement.region_paddrs).map(region).collect(),
         pds: placement.pd_spaces.iter().enumerate().map(pd).collect(),
         free_ram_bytes: (ram.end - ram.start).saturating_sub(firmware_and_used),
+        used_ram_bytes: placed.used_ram_bytes(),
     }
 }
 
