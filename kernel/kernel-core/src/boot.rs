@@ -116,23 +116,21 @@ impl<'a> Kernel<'a> {
 
     /// Numbers the pairs of domain and priority that exist, the highest priority first.
     fn boot_levels(&mut self, pds: &[PdInfo]) {
-        let mut level: u8 = 0;
-        for priority in (0..=u32::from(MAX_PRIORITY)).rev() {
-            for domain in 0..MAX_DOMAINS as u32 {
-                let mut used = false;
-                for (index, info) in pds.iter().enumerate() {
-                    if info.priority == priority && info.domain == domain {
-                        let thread = &mut self.pds[Id::from_index(index).slot()].thread;
-                        thread.level = level;
-                        thread.level_bit = 1 << (level & 63);
-                        used = true;
-                    }
-                }
-                if used {
-                    self.level_domains[usize::from(level & 63)] = domain as u8;
-                    level += 1;
-                }
+        let key = |info: &PdInfo| (info.priority, info.domain);
+        // Of those with the same pair, the first stands for all.
+        let mut first: u64 = 0;
+        for (index, info) in pds.iter().enumerate() {
+            if !pds[..index].iter().any(|earlier| key(earlier) == key(info)) {
+                first |= 1 << (index & 63);
             }
+        }
+        for (index, info) in pds.iter().enumerate() {
+            let is_above = |other: &(usize, &PdInfo)| first >> (other.0 & 63) & 1 != 0 && key(other.1) > key(info);
+            let level = pds.iter().enumerate().filter(is_above).count() & 63;
+            let thread = &mut self.pds[Id::from_index(index).slot()].thread;
+            thread.level = level as u8;
+            thread.level_bit = 1 << level;
+            self.level_domains[level] = info.domain as u8;
         }
     }
 
@@ -153,6 +151,7 @@ impl<'a> Kernel<'a> {
         if schedule.is_empty() {
             self.domain_levels = u64::MAX;
             self.domain_end = u64::MAX;
+            self.next_event = u64::MAX;
             return Ok(());
         }
         check(schedule.len() <= MAX_DOMAIN_SCHEDULE, "length of the domain schedule", schedule.len())?;

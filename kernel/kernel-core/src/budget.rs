@@ -38,18 +38,22 @@ impl SchedContext {
     /// Takes `used` ticks off the budget. True if the turn is over: the context must wait, or let
     /// others of its priority go first.
     pub(crate) fn charge(&mut self, used: u64, min_budget: u64) -> bool {
-        self.consumed = self.consumed.wrapping_add(used);
         if self.is_round_robin() {
-            let amount = &mut self.refills[0].amount;
-            if amount.saturating_sub(used) < min_budget {
-                *amount = self.budget;
-                return true;
-            }
-            *amount -= used;
-            return false;
+            return self.charge_round_robin(used, min_budget);
         }
+        self.consumed = self.consumed.wrapping_add(used);
         let over = self.refills[0].amount.saturating_sub(used) < min_budget;
         self.take(used, min_budget);
+        over
+    }
+
+    /// [`Self::charge`] for a context that is known to be round robin.
+    #[inline(always)]
+    pub(crate) fn charge_round_robin(&mut self, used: u64, min_budget: u64) -> bool {
+        self.consumed = self.consumed.wrapping_add(used);
+        let amount = self.refills[0].amount;
+        let over = amount < used.saturating_add(min_budget);
+        self.refills[0].amount = if over { self.budget } else { amount - used };
         over
     }
 

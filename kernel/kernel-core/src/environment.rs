@@ -20,6 +20,10 @@ pub trait Environment {
     /// Writes what [`Self::ipc_word`] reads.
     fn set_ipc_word(&mut self, pd: Id, word: usize, value: u64);
 
+    /// Copies `count` words, at least one, from the IPC buffer of `from` to that of `to`, beginning with word `first`.
+    /// `first + count` is at most 128.
+    fn copy_ipc_words(&mut self, from: Id, to: Id, first: usize, count: usize);
+
     /// Lets the interrupt controller deliver the source again. Harmless when it was not claimed.
     fn complete_irq(&mut self, source: u32);
 

@@ -232,26 +232,15 @@ impl Kernel<'_> {
 
     /// Copies a message, or the message that a fault makes.
     fn transfer(&mut self, env: &mut impl Environment, sender: Id, receiver: Id, badge: u64) {
-        let info = if self.pds[sender.slot()].thread.fault.kind == FaultKind::None {
-            let from = &self.pds[sender.slot()].frame;
-            let info = MessageInfo(from.x[reg::A1]).without_caps();
-            let words = info.words() as usize;
-            let registers = [from.x[reg::A2], from.x[reg::A2 + 1], from.x[reg::A2 + 2], from.x[reg::A2 + 3]];
-            let to = &mut self.pds[receiver.slot()].frame;
-            for (word, value) in registers.iter().take(words).enumerate() {
-                to.x[reg::A2 + word] = *value;
-            }
-            for word in REGISTER_WORDS..words {
-                let value = env.ipc_word(sender, word + 1);
-                env.set_ipc_word(receiver, word + 1, value);
-            }
-            info
+        if self.pds[sender.slot()].thread.fault.kind == FaultKind::None {
+            let info = MessageInfo(self.pds[sender.slot()].frame.x[reg::A1]);
+            self.copy_message(env, sender, receiver, info, badge);
         } else {
-            self.write_fault_message(env, sender, receiver)
-        };
-        let to = &mut self.pds[receiver.slot()].frame;
-        to.x[reg::A0] = badge;
-        to.x[reg::A1] = info.0;
+            let info = self.write_fault_message(env, sender, receiver);
+            let to = &mut self.pds[receiver.slot()].frame;
+            to.x[reg::A0] = badge;
+            to.x[reg::A1] = info.0;
+        }
     }
 
     /// Message word `word` of the message that a thread holds.

@@ -9,7 +9,10 @@ pub const MAX_IRQ_SOURCE: usize = 1023;
 /// All objects and the scheduler.
 ///
 /// A new kernel is all zeros, so that a static one needs no room in the image; [`Kernel::boot`] fills it.
+///
+/// What every entry looks at comes first and the PDs follow, so that all of it is within reach of one base register.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub struct Kernel<'a> {
     /// The thread that runs, or nothing. It is in no queue.
     pub(crate) current: Id,
@@ -19,33 +22,37 @@ pub struct Kernel<'a> {
     pub(crate) action: Action,
     /// The deadline must be computed anew.
     pub(crate) deadline_stale: bool,
+    /// Threads without budget, in the order in which they get some.
+    pub(crate) release: Queue,
     /// Until when the current scheduling context has paid.
     pub(crate) charged_until: u64,
     /// Levels with threads in their ready queue: bit 0 is level 0, the most important.
     pub(crate) ready: u64,
     /// Levels of the domain whose turn it is.
     pub(crate) domain_levels: u64,
+    /// When the first of the released threads gets budget, or the turn of the current domain ends.
+    pub(crate) next_event: u64,
     /// When the turn of the current domain ends.
     pub(crate) domain_end: u64,
     /// Budgets below this many ticks are too small to do anything with.
     pub(crate) min_budget: u64,
     /// `time` ticks per microsecond.
     pub(crate) ticks_per_us: u64,
-    /// Threads without budget, in the order in which they get some.
-    pub(crate) release: Queue,
+    /// Ready threads. Every pair of domain and priority that some PD has is a level of its own.
+    pub(crate) levels: [Queue; 64],
+    pub(crate) level_domains: [u8; 64],
     /// The entry of the domain schedule whose turn it is.
     pub(crate) domain_index: usize,
     pub(crate) domain_start: usize,
     pub(crate) domain_schedule: Option<&'a [DomainSlot]>,
     pub(crate) infos: Option<&'a [PdInfo]>,
     pub(crate) irqs: Option<&'a [IrqInfo]>,
-    /// Ready threads. Every pair of domain and priority that some PD has is a level of its own.
-    pub(crate) levels: [Queue; 64],
-    pub(crate) level_domains: [u8; 64],
+    pub(crate) pds: [Pd<'a>; 64],
     /// The index in `irqs` plus one, by source.
     pub(crate) irq_of_source: [u16; MAX_IRQ_SOURCE + 1],
-    pub(crate) pds: [Pd<'a>; 64],
 }
+
+const _: () = assert!(core::mem::offset_of!(Kernel, pds) == 512);
 
 /// What the scheduler is to do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,6 +77,7 @@ impl<'a> Kernel<'a> {
             charged_until: 0,
             ready: 0,
             domain_levels: 0,
+            next_event: 0,
             domain_end: 0,
             min_budget: 0,
             ticks_per_us: 0,
@@ -99,6 +107,11 @@ impl<'a> Kernel<'a> {
     /// The objects of a PD.
     pub fn pd_mut(&mut self, id: Id) -> &mut Pd<'a> {
         &mut self.pds[id.slot()]
+    }
+
+    /// What the composer says of the PDs.
+    pub fn infos(&self) -> &'a [PdInfo] {
+        self.infos.unwrap_or_default()
     }
 
     /// What the composer says of a PD.

@@ -21,6 +21,7 @@ mod boot;
 mod budget;
 mod debug;
 mod environment;
+mod fast;
 mod fault;
 mod invoke;
 mod ipc;
@@ -35,6 +36,7 @@ mod tests;
 
 pub use boot::BootError;
 pub use environment::Environment;
+pub use fast::Outcome;
 pub use fault::{Exception, Fault, FaultKind};
 pub use kernel::{Kernel, MAX_IRQ_SOURCE};
 pub use message::{MessageInfo, error, label, number};

@@ -20,6 +20,7 @@ impl Kernel<'_> {
     }
 
     /// Puts a schedulable thread first among the ready ones of its level.
+    #[inline(always)]
     pub(crate) fn enqueue_first(&mut self, id: Id) {
         let thread = &mut self.pds[id.slot()].thread;
         if thread.queued != Queued::No {
@@ -58,7 +59,7 @@ impl Kernel<'_> {
             }
             Queued::Release => {
                 self.release = self.unlink(self.release, id);
-                self.deadline_stale = true;
+                self.update_next_event();
             }
         }
     }
@@ -69,6 +70,14 @@ impl Kernel<'_> {
         let time = self.release_time(id);
         self.pds[id.slot()].thread.queued = Queued::Release;
         self.release = self.insert_before(self.release, id, |kernel, other| kernel.release_time(other) > time);
+        self.update_next_event();
+    }
+
+    fn update_next_event(&mut self) {
+        self.next_event = self.domain_end;
+        if self.release.head.is_some() {
+            self.next_event = self.next_event.min(self.release_time(self.release.head));
+        }
         self.deadline_stale = true;
     }
 
@@ -153,7 +162,7 @@ impl Kernel<'_> {
         self.enter_sched_context(now);
         if self.deadline_stale {
             self.deadline_stale = false;
-            let deadline = self.deadline(now);
+            let deadline = self.deadline();
             env.set_deadline(deadline);
         }
     }
@@ -240,17 +249,12 @@ impl Kernel<'_> {
 
     /// When the machine must call the kernel at the latest.
     #[inline(always)]
-    pub(crate) fn deadline(&self, now: u64) -> u64 {
-        let mut deadline = self.domain_end;
-        if self.current.is_some() {
-            let sc = &self.pds[self.current_sc.slot()].sched_context;
-            let pause = now.saturating_sub(self.charged_until);
-            deadline = deadline.min(now.saturating_add(sc.available().saturating_sub(pause)));
+    pub(crate) fn deadline(&self) -> u64 {
+        if self.current.is_none() {
+            return self.next_event;
         }
-        if self.release.head.is_some() {
-            deadline = deadline.min(self.release_time(self.release.head));
-        }
-        deadline
+        let available = self.pds[self.current_sc.slot()].sched_context.available();
+        self.next_event.min(self.charged_until.saturating_add(available))
     }
 
     /// The `time` register has reached the deadline (or an earlier one; being called for nothing does no harm).
@@ -299,7 +303,6 @@ impl Kernel<'_> {
 
     fn next_domain(&mut self, now: u64) {
         let Some(schedule) = self.domain_schedule else {
-            self.domain_end = u64::MAX;
             return;
         };
         let next = self.domain_index + 1;
@@ -314,6 +317,7 @@ impl Kernel<'_> {
         };
         self.domain_index = index;
         self.domain_end = now.saturating_add(slot.duration_ticks);
+        self.update_next_event();
         self.domain_levels = 0;
         for (level, domain) in self.level_domains.iter().enumerate() {
             if u64::from(*domain) == slot.domain {

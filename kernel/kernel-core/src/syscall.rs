@@ -1,5 +1,6 @@
 //! System calls and interrupts.
 
+use crate::fast::Outcome;
 use crate::fault::{LookupFailure, object};
 use crate::invoke::How;
 use crate::kernel::MAX_IRQ_SOURCE;
@@ -17,8 +18,7 @@ impl Kernel<'_> {
     /// The current thread made the system call `number`, with its registers in its frame.
     pub fn syscall(&mut self, env: &mut impl Environment, number: i64) {
         let frame = &self.pds[self.current.slot()].frame;
-        let cptr = frame.x[reg::A0];
-        let info = MessageInfo(frame.x[reg::A1]);
+        let (cptr, info) = (frame.x[reg::A0], MessageInfo(frame.x[reg::A1]));
         match number {
             number::CALL => self.invoke(env, cptr, info, CALL),
             number::SEND => self.invoke(env, cptr, info, SEND),
@@ -74,10 +74,15 @@ impl Kernel<'_> {
     /// The interrupt controller says that `source` wants attention. It stays claimed until the PD acknowledges it.
     pub fn interrupt(&mut self, env: &mut impl Environment, source: u32) {
         let irq = self.irq_of_source[source as usize % (MAX_IRQ_SOURCE + 1)];
-        match self.irqs.and_then(|irqs| irqs.get(usize::from(irq).wrapping_sub(1))) {
-            Some(irq) => self.signal(env, Id::from_index(usize::from(irq.pd)), irq.badge),
-            None => env.complete_irq(source),
+        let Some(irq) = self.irqs.and_then(|irqs| irqs.get(usize::from(irq).wrapping_sub(1))) else {
+            env.complete_irq(source);
+            return;
+        };
+        let (id, badge) = (Id::from_index(usize::from(irq.pd)), irq.badge);
+        if self.current.is_some() && self.fast_signal(env, id, badge) != Outcome::NotDone {
+            return;
         }
+        self.signal(env, id, badge);
         self.schedule(env);
     }
 }

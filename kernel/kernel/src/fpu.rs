@@ -11,9 +11,8 @@ struct State {
     control: u64,
 }
 
-/// Whose values are in the registers, and the values of the others.
+/// The values of the threads that do not own the registers.
 pub struct Fpu {
-    owner: Id,
     states: [State; 64],
 }
 
@@ -44,9 +43,9 @@ macro_rules! for_all_registers {
 }
 
 impl Fpu {
-    /// All registers are zero, and nobody's.
+    /// All registers are zero.
     pub const fn new() -> Self {
-        Self { owner: Id::NONE, states: [State { registers: [0; 32], control: 0 }; 64] }
+        Self { states: [State { registers: [0; 32], control: 0 }; 64] }
     }
 
     /// Whether the thread that runs may use the registers.
@@ -57,23 +56,23 @@ impl Fpu {
         status & FS != 0
     }
 
-    /// The thread `id` runs from now on: the unit is on if the registers are its own.
+    /// The thread that runs next owns the registers, or does not: the unit is on, or off.
     #[inline(always)]
-    pub fn switch_to(&self, id: Id) {
-        if self.owner == id {
-            // SAFETY: the kernel itself uses no floating-point registers.
-            unsafe { asm!("csrs sstatus, {}", in(reg) FS, options(nomem, nostack)) };
-        } else {
-            // SAFETY: as above.
-            unsafe { asm!("csrc sstatus, {}", in(reg) FS, options(nomem, nostack)) };
+    pub fn turn(is_on: bool) {
+        // SAFETY: the kernel itself uses no floating-point registers.
+        unsafe {
+            if is_on {
+                asm!("csrs sstatus, {}", in(reg) FS, options(nomem, nostack));
+            } else {
+                asm!("csrc sstatus, {}", in(reg) FS, options(nomem, nostack));
+            }
         }
     }
 
-    /// Gives the registers to the thread `id`, with its values in them.
-    pub fn acquire(&mut self, id: Id) {
-        let old = core::mem::replace(&mut self.owner, id);
-        self.switch_to(id);
-        if old == id {
+    /// Gives the registers of the thread `old` to the thread `new`, with its values in them.
+    pub fn hand_over(&mut self, old: Id, new: Id) {
+        Self::turn(true);
+        if old == new {
             return;
         }
         if old.is_some() {
@@ -84,7 +83,7 @@ impl Fpu {
                 asm!("csrr {}, 0x003", out(reg) state.control);
             }
         }
-        let state = &self.states[id.index()];
+        let state = &self.states[new.index()];
         // SAFETY: the unit is on; the kernel's own code does not depend on these registers.
         unsafe {
             for_all_registers!("fld", state.registers.as_ptr());

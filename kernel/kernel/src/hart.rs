@@ -2,6 +2,7 @@
 
 use crate::plic::Plic;
 use core::arch::asm;
+#[cfg(feature = "debug")]
 use core::fmt;
 use kernel_core::{Environment, Fault, Frame, Id};
 use kernel_layout::IPC_WINDOW;
@@ -20,6 +21,9 @@ pub struct Hart {
     has_sstc: bool,
     /// The interrupt controller.
     pub plic: Plic,
+    /// What the composer says of the PDs, for reports.
+    #[cfg(feature = "debug")]
+    pub infos: &'static [kernel_layout::PdInfo],
 }
 
 fn sbi(extension: u64, function: u64, arg0: u64, arg1: u64) -> u64 {
@@ -35,7 +39,12 @@ fn sbi(extension: u64, function: u64, arg0: u64, arg1: u64) -> u64 {
 impl Hart {
     /// The hart before [`Self::init`].
     pub const fn new() -> Self {
-        Self { has_sstc: false, plic: Plic::none() }
+        Self {
+            has_sstc: false,
+            plic: Plic::none(),
+            #[cfg(feature = "debug")]
+            infos: &[],
+        }
     }
 
     /// Finds out how to set the timer.
@@ -119,6 +128,20 @@ impl Environment for Hart {
         unsafe { ipc_word(pd, word).write_volatile(value) }
     }
 
+    #[inline(always)]
+    fn copy_ipc_words(&mut self, from: Id, to: Id, first: usize, count: usize) {
+        let (mut source, mut destination) = (ipc_word(from, first), ipc_word(to, first));
+        // SAFETY: `first + count` is at most 128, so both stay in their pages; for the rest as above.
+        unsafe {
+            let end = source.add(count);
+            while source != end {
+                destination.write_volatile(source.read_volatile());
+                source = source.add(1);
+                destination = destination.add(1);
+            }
+        }
+    }
+
     fn complete_irq(&mut self, source: u32) {
         self.plic.complete(source);
     }
@@ -129,15 +152,19 @@ impl Environment for Hart {
 
     fn report_fault(&mut self, pd: Id, frame: &Frame, fault: &Fault) {
         #[cfg(feature = "debug")]
-        crate::report::fault(pd, frame, fault);
+        if let Some(info) = self.infos.get(pd.index()) {
+            crate::report::fault(info, frame, fault);
+        }
         #[cfg(not(feature = "debug"))]
         let _ = (pd, frame, fault);
     }
 }
 
 /// The firmware's console, for the kernel's own words.
+#[cfg(feature = "debug")]
 pub struct Console;
 
+#[cfg(feature = "debug")]
 impl fmt::Write for Console {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for byte in text.bytes() {

@@ -1,9 +1,9 @@
 //! What the debug configuration prints about a fault that nobody handles.
 
 use crate::hart::Console;
-use crate::machine;
 use core::fmt::Write;
-use kernel_core::{Fault, FaultKind, Frame, Id};
+use kernel_core::{Fault, FaultKind, Frame};
+use kernel_layout::PdInfo;
 
 const NAMES: [&str; 32] = [
     "pc", "ra", "sp", "gp", "tp", "t0", "t1", "t2", "s0", "s1", "a0", "a1", "a2", "a3", "a4", "a5", "a6", "a7", "s2",
@@ -12,8 +12,7 @@ const NAMES: [&str; 32] = [
 const PAGE: u64 = 4096;
 
 /// Prints who did what, where, and all registers.
-pub fn fault(pd: Id, frame: &Frame, fault: &Fault) {
-    let Some(info) = machine::pd_info(pd) else { return };
+pub fn fault(info: &PdInfo, frame: &Frame, fault: &Fault) {
     let length = info.name.iter().position(|byte| *byte == 0).unwrap_or(info.name.len());
     let name = core::str::from_utf8(&info.name[..length]).unwrap_or("?");
     let [first, second, third] = fault.words;

@@ -8,7 +8,7 @@
 //! configuration saves all at once, because the report of a fault shows them.
 
 use core::arch::global_asm;
-use kernel_core::Frame;
+use kernel_core::{Frame, number};
 
 /// Where to leave the kernel to.
 #[repr(C)]
@@ -76,8 +76,30 @@ global_asm!(
         lla     t2, kernel_stack_top - 16
         sd      sp, 0(t2)
         mv      sp, t2
-        call    kernel_syscall
-    2:  bnez    a1, 3f
+        lla     ra, 2f
+        li      t0, {call}
+        beq     a7, t0, 5f
+        li      t0, {reply_receive}
+        beq     a7, t0, 6f
+        li      t0, {send}
+        beq     a7, t0, 7f
+        li      t0, {receive}
+        beq     a7, t0, 8f
+        tail    kernel_syscall
+    5:  tail    kernel_call
+    6:  tail    kernel_reply_receive
+    7:  tail    kernel_send
+    8:  tail    kernel_receive
+
+    2:  beqz    a1, 4f
+        // Leave to another thread. What the kernel's table maps is the same in all, so nothing happens to the kernel.
+        ld      t2, 0(sp)
+    .if {save_all} == 0
+        at_callee_saved sd, t2
+    .endif
+        csrw    satp, a1
+        sfence.vma
+        at_callee_saved ld, a0
     4:  csrw    sscratch, a0
         ld      t0, 0(a0)
         csrw    sepc, t0
@@ -100,16 +122,6 @@ global_asm!(
         ld      a0, 10*8(a0)
         sret
 
-        // Leave to another thread. What the kernel's table maps is the same in all, so nothing happens to the kernel.
-    3:  ld      t2, 0(sp)
-    .if {save_all} == 0
-        at_callee_saved sd, t2
-    .endif
-        csrw    satp, a1
-        sfence.vma
-        at_callee_saved ld, a0
-        j       4b
-
         // An exception or an interrupt.
     1:  sd      t1, 0(sp)
         mv      a0, t0
@@ -117,11 +129,10 @@ global_asm!(
         lla     t2, kernel_stack_top - 16
         sd      sp, 0(t2)
         mv      sp, t2
+        lla     ra, 2b
         bltz    a0, 5f
-        call    kernel_exception
-        j       2b
-    5:  call    kernel_interrupt
-        j       2b
+        tail    kernel_exception
+    5:  tail    kernel_interrupt
 
         // The kernel's own exception. What it was doing is lost; its stack may be, too.
     9:  csrr    a0, scause
@@ -135,9 +146,13 @@ global_asm!(
     kernel_depart:
         lla     sp, kernel_stack_top - 16
         sd      a2, 0(sp)
-        j       3b
+        j       2b
     ",
     save_all = const cfg!(feature = "debug") as u8,
+    call = const number::CALL,
+    reply_receive = const number::REPLY_RECV,
+    send = const number::SEND,
+    receive = const number::RECV,
 );
 
 unsafe extern "C" {

@@ -1,0 +1,348 @@
+//! Short ways for what happens all the time: a call to a server that waits, its answer, a signal, and waiting for one.
+//!
+//! Each looks at all it needs first. If something is out of the ordinary it has changed nothing, and the general way of
+//! the other modules does the whole. Where both apply they come to the same state; the tests compare them.
+
+use crate::fault::object;
+use crate::message::{MessageInfo, REGISTER_WORDS};
+use crate::objects::{Id, Queue, Queued, State, reg};
+use crate::schedule::lowest_bit;
+use crate::{Environment, FaultKind, Kernel};
+use kernel_layout::{Cap, cap_kind, cap_rights};
+
+const CALL_RIGHTS: u8 = cap_rights::WRITE | cap_rights::GRANT_REPLY;
+
+/// What became of an attempt to do it the short way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing was done; the general way must be taken.
+    NotDone,
+    /// Done; the current thread goes on.
+    SameThread,
+    /// Done; another thread is current now.
+    OtherThread,
+}
+
+impl Kernel<'_> {
+    /// A capability of the Microkit CNode.
+    #[inline(always)]
+    fn small_cap(&self, id: Id, cptr: u64) -> Option<&Cap> {
+        self.pds[id.slot()].thread.caps?.get(cptr as usize)
+    }
+
+    /// The short way of [`crate::number::SEND`].
+    #[inline(always)]
+    pub fn fast_send(&mut self, env: &mut impl Environment, cptr: u64, info: u64) -> Outcome {
+        let Some(cap) = self.small_cap(self.current, cptr) else { return Outcome::NotDone };
+        if cap.kind != cap_kind::NOTIFICATION
+            || cap.rights & cap_rights::WRITE == 0
+            || MessageInfo(info).extra_caps() != 0
+        {
+            return Outcome::NotDone;
+        }
+        self.fast_signal(env, object(*cap), cap.badge)
+    }
+
+    /// The short way of a signal, while a thread runs.
+    #[inline(always)]
+    pub(crate) fn fast_signal(&mut self, env: &mut impl Environment, id: Id, badge: u64) -> Outcome {
+        let pd = &mut self.pds[id.slot()];
+        let state = pd.thread.state;
+        if state != State::BlockedOnReceive && state != State::BlockedOnNotification {
+            pd.notification.pending |= badge;
+            return Outcome::SameThread;
+        }
+        let (sc, bit, endpoint, reply) = (pd.thread.sc, pd.thread.level_bit, pd.thread.endpoint, pd.thread.reply);
+        let current_bit = self.pds[self.current.slot()].thread.level_bit;
+        let queue = self.pds[endpoint.slot()].endpoint;
+        if sc.is_none()
+            || !self.pds[sc.slot()].sched_context.is_round_robin()
+            || !self.pds[self.current_sc.slot()].sched_context.is_round_robin()
+            || bit & self.domain_levels == 0
+            || bit == current_bit
+            || state == State::BlockedOnReceive && (queue.head != id || queue.tail != id)
+        {
+            return Outcome::NotDone;
+        }
+        if state == State::BlockedOnReceive {
+            self.pds[endpoint.slot()].endpoint = Queue::EMPTY;
+            self.pds[reply.slot()].reply.thread = Id::NONE;
+        }
+        let pd = &mut self.pds[id.slot()];
+        pd.frame.x[reg::A0] = badge;
+        pd.thread.state = State::Running;
+        pd.thread.reply = Id::NONE;
+        if bit > current_bit {
+            self.enqueue_first(id);
+            return Outcome::SameThread;
+        }
+        let now = env.now();
+        let preempted = self.current;
+        if self.charge_round_robin(now) {
+            self.enqueue_last(preempted);
+        } else {
+            self.enqueue_first(preempted);
+        }
+        self.current = id;
+        self.enter_round_robin(env, sc);
+        Outcome::OtherThread
+    }
+
+    /// The short way of [`crate::number::RECV`], when there is nothing to receive and another thread is ready.
+    #[inline(always)]
+    pub fn fast_receive(&mut self, env: &mut impl Environment, cptr: u64) -> Outcome {
+        let id = self.current;
+        let Some(cap) = self.small_cap(id, cptr) else { return Outcome::NotDone };
+        let input = object(*cap);
+        let pd = &self.pds[id.slot()];
+        let ready = self.ready & self.domain_levels;
+        if cap.rights & cap_rights::READ == 0
+            || pd.notification.pending != 0
+            || pd.notification.sc.is_some()
+            || ready == 0
+            || !self.pds[self.current_sc.slot()].sched_context.is_round_robin()
+        {
+            return Outcome::NotDone;
+        }
+        let level = lowest_bit(ready);
+        let next = self.levels[level].head;
+        let sc = self.pds[next.slot()].thread.sc;
+        if !self.pds[sc.slot()].sched_context.is_round_robin() {
+            return Outcome::NotDone;
+        }
+        if cap.kind == cap_kind::ENDPOINT {
+            let Some(reply_cap) = self.small_cap(id, pd.frame.x[reg::A6]) else { return Outcome::NotDone };
+            let reply = object(*reply_cap);
+            if reply_cap.kind != cap_kind::REPLY
+                || self.pds[reply.slot()].reply.thread.is_some()
+                || self.pds[input.slot()].endpoint.head.is_some()
+            {
+                return Outcome::NotDone;
+            }
+            self.wait_alone(id, input, reply);
+        } else if cap.kind == cap_kind::NOTIFICATION && input == id {
+            let thread = &mut self.pds[id.slot()].thread;
+            thread.state = State::BlockedOnNotification;
+            thread.rewind = 4;
+        } else {
+            return Outcome::NotDone;
+        }
+        self.take_first(level, next);
+        let now = env.now();
+        self.charge_round_robin(now);
+        self.current = next;
+        self.enter_round_robin(env, sc);
+        Outcome::OtherThread
+    }
+
+    /// Takes the first thread of a level out of its queue.
+    #[inline(always)]
+    fn take_first(&mut self, level: usize, id: Id) {
+        let thread = &mut self.pds[id.slot()].thread;
+        let (second, bit) = (thread.next, thread.level_bit);
+        thread.next = Id::NONE;
+        thread.queued = Queued::No;
+        if second.is_some() {
+            self.levels[level & 63].head = second;
+            self.pds[second.slot()].thread.prev = Id::NONE;
+        } else {
+            self.levels[level & 63] = Queue::EMPTY;
+            self.ready &= !bit;
+        }
+    }
+
+    /// Blocks a thread at an endpoint where nobody waits.
+    #[inline(always)]
+    fn wait_alone(&mut self, id: Id, endpoint: Id, reply: Id) {
+        self.pds[reply.slot()].reply.thread = id;
+        self.pds[endpoint.slot()].endpoint = Queue { head: id, tail: id };
+        let thread = &mut self.pds[id.slot()].thread;
+        thread.state = State::BlockedOnReceive;
+        thread.endpoint = endpoint;
+        thread.reply = reply;
+        thread.rewind = 4;
+        thread.next = Id::NONE;
+        thread.prev = Id::NONE;
+    }
+
+    /// The short way of [`crate::number::CALL`] to a server above the caller that waits for it.
+    #[inline(always)]
+    pub fn fast_call(&mut self, env: &mut impl Environment, cptr: u64, info: u64) -> Outcome {
+        let caller = self.current;
+        let info = MessageInfo(info);
+        let Some(cap) = self.small_cap(caller, cptr) else { return Outcome::NotDone };
+        if cap.kind != cap_kind::ENDPOINT || cap.rights & CALL_RIGHTS != CALL_RIGHTS || info.extra_caps() != 0 {
+            return Outcome::NotDone;
+        }
+        let (endpoint, badge) = (object(*cap), cap.badge);
+        let queue = self.pds[endpoint.slot()].endpoint;
+        let server = queue.head;
+        let target = &self.pds[server.slot()].thread;
+        let (reply, server_sc) = (target.reply, target.sc);
+        // The current thread is at least as important as every ready one, so a server above it is above them all.
+        if target.state != State::BlockedOnReceive
+            || reply.is_none()
+            || queue.tail != server
+            || target.level_bit & self.domain_levels == 0
+            || target.level_bit >= self.pds[caller.slot()].thread.level_bit
+        {
+            return Outcome::NotDone;
+        }
+        let sc = self.pds[caller.slot()].thread.sc;
+        if server_sc.is_some()
+            && (!self.pds[server_sc.slot()].sched_context.is_round_robin()
+                || !self.pds[sc.slot()].sched_context.is_round_robin())
+        {
+            return Outcome::NotDone;
+        }
+        self.pds[endpoint.slot()].endpoint = Queue::EMPTY;
+        self.pds[reply.slot()].reply.thread = caller;
+        let thread = &mut self.pds[caller.slot()].thread;
+        thread.state = State::BlockedOnReply;
+        thread.reply = reply;
+        thread.rewind = 4;
+        let thread = &mut self.pds[server.slot()].thread;
+        thread.state = State::Running;
+        thread.reply = Id::NONE;
+        self.current = server;
+        self.copy_message(env, caller, server, info, badge);
+        if server_sc.is_none() {
+            self.pds[caller.slot()].thread.sc = Id::NONE;
+            self.pds[server.slot()].thread.sc = sc;
+            let context = &mut self.pds[sc.slot()].sched_context;
+            context.thread = server;
+            let outer = core::mem::replace(&mut context.reply, reply);
+            let object = &mut self.pds[reply.slot()].reply;
+            object.outer = outer;
+            object.sc = sc;
+            if outer.is_some() {
+                self.pds[outer.slot()].reply.inner = reply;
+                self.pds[outer.slot()].reply.sc = Id::NONE;
+            }
+        } else {
+            let now = env.now();
+            self.charge_round_robin(now);
+            self.enter_round_robin(env, server_sc);
+        }
+        Outcome::OtherThread
+    }
+
+    /// The short way of [`crate::number::REPLY_RECV`] when a caller waits for the reply and nothing else has happened.
+    #[inline(always)]
+    pub fn fast_reply_receive(&mut self, env: &mut impl Environment, cptr: u64, info: u64, reply_cptr: u64) -> Outcome {
+        let server = self.current;
+        let info = MessageInfo(info);
+        let Some(reply_cap) = self.small_cap(server, reply_cptr) else { return Outcome::NotDone };
+        let Some(cap) = self.small_cap(server, cptr) else { return Outcome::NotDone };
+        if reply_cap.kind != cap_kind::REPLY || cap.kind != cap_kind::ENDPOINT || cap.rights & cap_rights::READ == 0 {
+            return Outcome::NotDone;
+        }
+        let (reply, endpoint) = (object(*reply_cap), object(*cap));
+        let call = &self.pds[reply.slot()].reply;
+        let (caller, lent) = (call.thread, call.sc);
+        let target = &self.pds[caller.slot()].thread;
+        let bit = target.level_bit;
+        let pd = &self.pds[server.slot()];
+        if target.state != State::BlockedOnReply
+            || target.fault.kind != FaultKind::None
+            || info.extra_caps() != 0
+            || self.pds[endpoint.slot()].endpoint.head.is_some()
+            || pd.notification.pending != 0
+            || self.ready & self.domain_levels & bit.wrapping_sub(1) != 0
+            || self.domain_levels & bit == 0
+        {
+            return Outcome::NotDone;
+        }
+        // Either the server runs on its caller's context, or both have one that never waits for budget.
+        let (own, caller_sc) = (pd.thread.sc, target.sc);
+        if lent.is_some() {
+            if own != lent || caller_sc.is_some() || pd.notification.sc == lent {
+                return Outcome::NotDone;
+            }
+        } else if caller_sc.is_none()
+            || pd.notification.sc.is_some()
+            || !self.pds[own.slot()].sched_context.is_round_robin()
+            || !self.pds[caller_sc.slot()].sched_context.is_round_robin()
+        {
+            return Outcome::NotDone;
+        }
+        self.wait_alone(server, endpoint, reply);
+        let thread = &mut self.pds[caller.slot()].thread;
+        thread.state = State::Running;
+        thread.reply = Id::NONE;
+        self.current = caller;
+        self.copy_message(env, server, caller, info, 0);
+        if lent.is_some() {
+            self.pds[caller.slot()].thread.sc = lent;
+            self.pds[server.slot()].thread.sc = Id::NONE;
+            let object = &mut self.pds[reply.slot()].reply;
+            let outer = core::mem::take(&mut object.outer);
+            object.sc = Id::NONE;
+            let context = &mut self.pds[lent.slot()].sched_context;
+            context.reply = outer;
+            context.thread = caller;
+            if outer.is_some() {
+                self.pds[outer.slot()].reply.inner = Id::NONE;
+                self.pds[outer.slot()].reply.sc = lent;
+            }
+        } else {
+            let now = env.now();
+            self.charge_round_robin(now);
+            self.enter_round_robin(env, caller_sc);
+        }
+        Outcome::OtherThread
+    }
+
+    /// Copies a message: registers first, the rest from IPC buffer to IPC buffer.
+    #[inline(always)]
+    pub(crate) fn copy_message(
+        &mut self,
+        env: &mut impl Environment,
+        sender: Id,
+        receiver: Id,
+        info: MessageInfo,
+        badge: u64,
+    ) {
+        let words = info.words() as usize;
+        let from = &self.pds[sender.slot()].frame;
+        let registers = [from.x[reg::A2], from.x[reg::A2 + 1], from.x[reg::A2 + 2], from.x[reg::A2 + 3]];
+        let to = &mut self.pds[receiver.slot()].frame;
+        to.x[reg::A0] = badge;
+        to.x[reg::A1] = info.without_caps().0;
+        // Only as many registers as the message has: the others are the sender's own affair.
+        if words == 0 {
+            return;
+        }
+        to.x[reg::A2] = registers[0];
+        if words > 1 {
+            to.x[reg::A2 + 1] = registers[1];
+        }
+        if words > 2 {
+            to.x[reg::A2 + 2] = registers[2];
+        }
+        if words > 3 {
+            to.x[reg::A2 + 3] = registers[3];
+        }
+        if words > REGISTER_WORDS {
+            env.copy_ipc_words(sender, receiver, REGISTER_WORDS + 1, words - REGISTER_WORDS);
+        }
+    }
+
+    /// [`Self::charge`] for a current scheduling context that is known to be round robin.
+    #[inline(always)]
+    fn charge_round_robin(&mut self, now: u64) -> bool {
+        let used = now.wrapping_sub(self.charged_until);
+        self.charged_until = now;
+        let min_budget = self.min_budget;
+        self.pds[self.current_sc.slot()].sched_context.charge_round_robin(used, min_budget)
+    }
+
+    /// The scheduling context `sc`, of the new current thread, pays from now on; it is round robin.
+    #[inline(always)]
+    fn enter_round_robin(&mut self, env: &mut impl Environment, sc: Id) {
+        self.current_sc = sc;
+        let available = self.pds[sc.slot()].sched_context.available();
+        // The sum is far from overflowing: budgets are bounded at boot.
+        env.set_deadline(self.next_event.min(self.charged_until.wrapping_add(available)));
+    }
+}
