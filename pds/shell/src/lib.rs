@@ -2,7 +2,14 @@
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
+pub mod commands;
+pub mod complete;
 pub mod editor;
 pub mod history;
 pub mod keys;
+pub mod reports;
+pub mod scripts;
+pub mod shell;
+pub mod units;
 pub mod words;
+pub mod world;

@@ -19,6 +19,8 @@ pub enum SyntaxError {
     OpenBackslash,
     /// More than [`MAX_WORDS`] words.
     TooManyWords,
+    /// More than [`MAX_LINE`] bytes.
+    TooLong,
 }
 
 impl fmt::Display for SyntaxError {
@@ -27,6 +29,7 @@ impl fmt::Display for SyntaxError {
             SyntaxError::OpenQuote(quote) => write!(f, "the quote {quote} is not closed"),
             SyntaxError::OpenBackslash => f.write_str("nothing follows the last backslash"),
             SyntaxError::TooManyWords => write!(f, "a command has at most {MAX_WORDS} words"),
+            SyntaxError::TooLong => write!(f, "a line has at most {MAX_LINE} bytes"),
         }
     }
 }
@@ -102,8 +105,7 @@ pub fn first_command(line: &str) -> Result<(Words, &str), SyntaxError> {
             (None, character) => character,
         };
         in_word = true;
-        // The words of a line are never longer than the line.
-        let _ = words.text.push(literal);
+        words.text.push(literal).map_err(|_| SyntaxError::TooLong)?;
     }
     match quote {
         Some(quote) => Err(SyntaxError::OpenQuote(quote)),

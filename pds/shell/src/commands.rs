@@ -1,0 +1,305 @@
+//! What can be typed: one table for running, help and completion.
+
+use crate::words::Words;
+use core::fmt;
+use protocols::console::Level;
+
+/// What a word of a command stands for, so that it can be completed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Argument {
+    /// Name of a command.
+    Command,
+    /// Name of a protection domain.
+    Pd,
+    /// Name of a protection domain, or `all`.
+    PdOrAll,
+    /// Name of a log level.
+    Level,
+    /// Name of a model.
+    Model,
+    /// Name of an input of the model before.
+    Input,
+    /// Name of a script.
+    Script,
+    /// `on` or `off`.
+    Switch,
+    /// Anything.
+    Free,
+}
+
+/// How a command is typed and what it does.
+#[derive(Debug)]
+pub struct Spec {
+    /// Its name.
+    pub name: &'static str,
+    /// Its arguments, as help shows them.
+    pub usage: &'static str,
+    /// What it does.
+    pub summary: &'static str,
+    /// What its words stand for; more words are an error, unless the last is [`Argument::Free`].
+    pub arguments: &'static [Argument],
+    /// How many words it needs at least.
+    pub needs: usize,
+}
+
+const fn spec(
+    name: &'static str,
+    usage: &'static str,
+    summary: &'static str,
+    arguments: &'static [Argument],
+    needs: usize,
+) -> Spec {
+    Spec { name, usage, summary, arguments, needs }
+}
+
+/// All commands, in the order in which help lists them.
+pub const COMMANDS: &[Spec] = &[
+    spec("help", "[COMMAND]", "what can be typed, or how one command is", &[Argument::Command], 0),
+    spec(
+        "ps",
+        "[PD]",
+        "protection domains: state, budget, CPU time, faults; of one, its last fault too",
+        &[Argument::Pd],
+        0,
+    ),
+    spec("mem", "", "memory of protection domains, and regions", &[], 0),
+    spec("uptime", "", "time since the machine started", &[], 0),
+    spec("models", "[MODEL]", "models and how many inputs they have; of one, the inputs' names", &[Argument::Model], 0),
+    spec("infer", "MODEL INPUT", "run a model on an input, by name or number", &[Argument::Model, Argument::Input], 2),
+    spec(
+        "log",
+        "[PD|all [LEVEL]]",
+        "what was logged and lost; or what is printed: off error warning info debug",
+        &[Argument::PdOrAll, Argument::Level],
+        0,
+    ),
+    spec("restart", "PD", "start a protection domain anew", &[Argument::Pd], 1),
+    spec("stop", "PD", "stop a protection domain", &[Argument::Pd], 1),
+    spec("start", "PD", "start a protection domain that is stopped", &[Argument::Pd], 1),
+    spec("source", "SCRIPT", "run the lines of a script", &[Argument::Script], 1),
+    spec("echo", "[WORD]...", "print words", &[Argument::Free], 0),
+    spec("sleep", "SECONDS", "wait; fractions are fine", &[Argument::Free], 1),
+    spec("colour", "on|off", "errors and warnings in colour", &[Argument::Switch], 1),
+    spec("poweroff", "[CODE]", "switch the machine off, with an exit status of 0 to 255", &[Argument::Free], 0),
+];
+
+/// A command, understood. Names are not looked up yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command<'a> {
+    /// `help`
+    Help(Option<&'static Spec>),
+    /// `ps`
+    Ps(Option<&'a str>),
+    /// `mem`
+    Mem,
+    /// `uptime`
+    Uptime,
+    /// `models`
+    Models(Option<&'a str>),
+    /// `infer`
+    Infer {
+        /// Name of the model.
+        model: &'a str,
+        /// Name or number of the input.
+        input: &'a str,
+    },
+    /// `log`; without a name, of all.
+    Log {
+        /// Whose.
+        of: Option<&'a str>,
+        /// The level to set.
+        level: Option<Level>,
+    },
+    /// `restart`
+    Restart(&'a str),
+    /// `stop`
+    Stop(&'a str),
+    /// `start`
+    Start(&'a str),
+    /// `source`
+    Source(&'a str),
+    /// `echo`
+    Echo,
+    /// `sleep`, in microseconds
+    Sleep(u64),
+    /// `colour`
+    Colour(bool),
+    /// `poweroff`
+    PowerOff(u8),
+}
+
+impl PartialEq for Spec {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Spec {}
+
+/// Why words are not a command. One line each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommandError<'a> {
+    /// There is no such command.
+    Unknown(&'a str),
+    /// Too few or too many words.
+    Usage(&'static Spec),
+    /// A word is not what it should be.
+    Bad {
+        /// The command.
+        command: &'static str,
+        /// The word.
+        word: &'a str,
+        /// What it should be.
+        wanted: &'static str,
+    },
+}
+
+impl fmt::Display for CommandError<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CommandError::Unknown(name) => write!(f, "{name}: no such command; help lists them"),
+            CommandError::Usage(spec) => write!(f, "usage: {}", Usage(spec)),
+            CommandError::Bad { command, word, wanted } => write!(f, "{command}: '{word}' is not {wanted}"),
+        }
+    }
+}
+
+/// A command with its arguments.
+#[derive(Clone, Copy, Debug)]
+pub struct Usage<'a>(pub &'a Spec);
+
+impl fmt::Display for Usage<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.name)?;
+        if self.0.usage.is_empty() { Ok(()) } else { write!(f, " {}", self.0.usage) }
+    }
+}
+
+/// The command with this name.
+pub fn find(name: &str) -> Option<&'static Spec> {
+    COMMANDS.iter().find(|spec| spec.name == name)
+}
+
+/// Understands the words of a command, of which there is at least one.
+///
+/// # Errors
+/// See [`CommandError`].
+pub fn parse(words: &Words) -> Result<Command<'_>, CommandError<'_>> {
+    let name = words.get(0).unwrap_or("");
+    let spec = find(name).ok_or(CommandError::Unknown(name))?;
+    let given = words.len() - 1;
+    let open_ended = spec.name == "echo";
+    if given < spec.needs || (given > spec.arguments.len() && !open_ended) {
+        return Err(CommandError::Usage(spec));
+    }
+    let first = words.get(1);
+    let second = words.get(2);
+    let bad = |word, wanted| CommandError::Bad { command: spec.name, word, wanted };
+    // Words that `needs` demands are there.
+    let needed = first.unwrap_or("");
+    Ok(match spec.name {
+        "help" => match first {
+            Some(name) => Command::Help(Some(find(name).ok_or(CommandError::Unknown(name))?)),
+            None => Command::Help(None),
+        },
+        "ps" => Command::Ps(first),
+        "mem" => Command::Mem,
+        "uptime" => Command::Uptime,
+        "models" => Command::Models(first),
+        "infer" => Command::Infer { model: needed, input: second.unwrap_or("") },
+        "log" => {
+            let wanted = "a level: off error warning info debug";
+            let level = second.map(|word| Level::from_name(word).ok_or(bad(word, wanted))).transpose()?;
+            Command::Log { of: first, level }
+        }
+        "restart" => Command::Restart(needed),
+        "stop" => Command::Stop(needed),
+        "start" => Command::Start(needed),
+        "source" => Command::Source(needed),
+        "echo" => Command::Echo,
+        "sleep" => Command::Sleep(seconds(needed).ok_or(bad(needed, "a number of seconds up to 86400"))?),
+        "colour" => match needed {
+            "on" => Command::Colour(true),
+            "off" => Command::Colour(false),
+            word => return Err(bad(word, "on or off")),
+        },
+        "poweroff" => {
+            let code = first.map(|word| word.parse().map_err(|_| bad(word, "an exit status from 0 to 255")));
+            Command::PowerOff(code.transpose()?.unwrap_or(0))
+        }
+        // The table and this list are held together by a test.
+        _ => return Err(CommandError::Unknown(name)),
+    })
+}
+
+/// The longest sleep.
+const MAX_SLEEP_SECONDS: u64 = 86_400;
+
+/// Microseconds of a decimal number of seconds such as `2` or `0.25`.
+fn seconds(word: &str) -> Option<u64> {
+    let (whole, fraction) = word.split_once('.').unwrap_or((word, "0"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(whole) || !digits(fraction) || fraction.len() > 6 {
+        return None;
+    }
+    let scale = 10u64.pow(6 - fraction.len() as u32);
+    let microseconds =
+        whole.parse::<u64>().ok()?.checked_mul(1_000_000)?.checked_add(fraction.parse::<u64>().ok()? * scale)?;
+    (microseconds <= MAX_SLEEP_SECONDS * 1_000_000).then_some(microseconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::words::first_command;
+    use proptest::prelude::*;
+
+    fn answer(line: &str) -> String {
+        let (words, _) = first_command(line).unwrap();
+        match parse(&words) {
+            Ok(command) => format!("{command:?}"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn every_command_of_the_table_is_understood() {
+        for spec in COMMANDS {
+            let line = format!("{} {}", spec.name, ["on", "off"][..spec.needs].join(" "));
+            let answer = answer(&line);
+            assert!(!answer.contains("no such command"), "{line}: {answer}");
+        }
+    }
+
+    #[test]
+    fn commands() {
+        assert_eq!(answer("log all debug"), "Log { of: Some(\"all\"), level: Some(Debug) }");
+        assert_eq!(answer("infer digits 3"), "Infer { model: \"digits\", input: \"3\" }");
+        assert_eq!(answer("sleep 0.25"), "Sleep(250000)");
+        assert_eq!(answer("sleep 86400"), "Sleep(86400000000)");
+        assert_eq!(answer("poweroff"), "PowerOff(0)");
+        assert_eq!(answer("poweroff 255"), "PowerOff(255)");
+    }
+
+    #[test]
+    fn bad_commands_get_one_clear_line() {
+        assert_eq!(answer("pss"), "pss: no such command; help lists them");
+        assert_eq!(answer("help pss"), "pss: no such command; help lists them");
+        assert_eq!(answer("restart"), "usage: restart PD");
+        assert_eq!(answer("mem x"), "usage: mem");
+        assert_eq!(answer("log a b"), "log: 'b' is not a level: off error warning info debug");
+        assert_eq!(answer("poweroff 256"), "poweroff: '256' is not an exit status from 0 to 255");
+        for word in ["-1", "1e3", ".", "1.", ".5", "", "86400.000001", "99999999999999999999", "0.0000001", "+1"] {
+            assert!(answer(&format!("sleep '{word}'")).ends_with("is not a number of seconds up to 86400"), "{word}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_words_are_harmless(line in "(help|ps|mem|log|infer|sleep|poweroff|colour|echo|x) \\PC{0,60}") {
+            if let Ok((words, _)) = first_command(&line) && !words.is_empty() {
+                let _ = parse(&words);
+            }
+        }
+    }
+}
