@@ -1,0 +1,108 @@
+//! Running a loaded model.
+
+use core::ops::ControlFlow;
+
+use crate::error::InvokeError;
+use crate::memory::Memory;
+use crate::model::{Io, Model, Step};
+use crate::plan::ARENA_ALIGN;
+use crate::tensor::{Place, Tensor};
+
+/// Someone who wants to know of each operator, to measure it or to stop the run between two of them.
+pub trait Observer {
+    /// Called before each operator; [`ControlFlow::Break`] ends the run with [`InvokeError::Stopped`].
+    fn before(&mut self, step: &Step) -> ControlFlow<()>;
+    /// Called after each operator that finished.
+    fn after(&mut self, step: &Step) {
+        let _ = step;
+    }
+}
+
+/// Nobody.
+impl Observer for () {
+    fn before(&mut self, _: &Step) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+}
+
+/// A model and its working memory.
+pub struct Interpreter<'a, 'm> {
+    model: &'a Model<'m>,
+    arena: &'a mut [u8],
+}
+
+impl<'a, 'm> Interpreter<'a, 'm> {
+    /// `arena` needs [`Model::arena_bytes`] bytes and an alignment of [`ARENA_ALIGN`].
+    pub fn new(model: &'a Model<'m>, arena: &'a mut [u8]) -> Result<Self, InvokeError> {
+        let needed = InvokeError::Arena { needed: model.arena_bytes() as u32 };
+        if !(arena.as_ptr() as usize).is_multiple_of(ARENA_ALIGN) {
+            return Err(needed);
+        }
+        let arena = arena.get_mut(..model.arena_bytes()).ok_or(needed)?;
+        Ok(Interpreter { model, arena })
+    }
+
+    fn range(tensor: Option<Tensor<'_>>) -> Option<core::ops::Range<usize>> {
+        let tensor = tensor?;
+        match tensor.record.place() {
+            Place::Arena(at) => Some(at as usize..at as usize + tensor.bytes()),
+            _ => None,
+        }
+    }
+
+    /// The bytes of input `index` in the arena, to be filled before each run: a run may overwrite them. `None` if there
+    /// is no such input or the model was loaded with [`Io::Caller`].
+    pub fn input_mut(&mut self, index: usize) -> Option<&mut [u8]> {
+        let range = Self::range(self.model.inputs().nth(index))?;
+        self.arena.get_mut(range)
+    }
+
+    /// The bytes of output `index` in the arena after a run, under the same conditions.
+    pub fn output(&self, index: usize) -> Option<&[u8]> {
+        self.arena.get(Self::range(self.model.outputs().nth(index))?)
+    }
+
+    /// Runs a model loaded with [`Io::Arena`].
+    pub fn invoke(&mut self) -> Result<(), InvokeError> {
+        self.run(&[], &mut [], &mut ())
+    }
+
+    /// Runs a model. With [`Io::Caller`], `inputs` and `outputs` are buffers of exactly the tensors' sizes, read and
+    /// written in place; with [`Io::Arena`] both are empty.
+    pub fn run(
+        &mut self,
+        inputs: &[&[u8]],
+        outputs: &mut [&mut [u8]],
+        observer: &mut impl Observer,
+    ) -> Result<(), InvokeError> {
+        if self.model.io() == Io::Caller {
+            check(self.model.inputs(), inputs.iter().map(|buffer| buffer.len()))?;
+            check(self.model.outputs(), outputs.iter().map(|buffer| buffer.len()))?;
+        }
+        let mut memory = Memory { arena: self.arena, inputs, outputs };
+        for index in 0..self.model.operator_count() {
+            let (node, op, step) = self.model.decode(index).ok_or(InvokeError::ModelChanged)?;
+            if observer.before(&step).is_break() {
+                return Err(InvokeError::Stopped);
+            }
+            op.run(&node, step.scratch.0, &mut memory)?;
+            observer.after(&step);
+        }
+        Ok(())
+    }
+}
+
+fn check<'t>(
+    tensors: impl ExactSizeIterator<Item = Tensor<'t>>,
+    mut lens: impl ExactSizeIterator<Item = usize>,
+) -> Result<(), InvokeError> {
+    if tensors.len() != lens.len() {
+        return Err(InvokeError::Buffer { needed: 0 });
+    }
+    for tensor in tensors {
+        if lens.next() != Some(tensor.bytes()) {
+            return Err(InvokeError::Buffer { needed: tensor.bytes() as u32 });
+        }
+    }
+    Ok(())
+}

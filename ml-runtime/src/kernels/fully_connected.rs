@@ -1,0 +1,213 @@
+//! `FULLY_CONNECTED`.
+//!
+//! A weight is used once an inference, so the cost is in taking it out of memory. Eight of them are loaded at once and,
+//! made unsigned by flipping their sign bits, multiplied in four steps of two. Let `v = Σ bᵢ·2^8ⁱ` be the eight bytes,
+//! `Mᵢ = bᵢ + bᵢ₊₄·2^32`, and `Xᵢ = xᵢ₊₄ + xᵢ·2^32` the inputs: the upper half of `Mᵢ·Xᵢ` is `bᵢ·xᵢ + bᵢ₊₄·xᵢ₊₄`. As
+//! `v = Σ Mᵢ·2^8ⁱ`, the sum `Σ Mᵢ·Xᵢ` is also `v·X₀ + Σᵢ₌₁..₃ Mᵢ·(Xᵢ − 2^8ⁱ·X₀)` modulo 2^64, which saves a mask. The `X`
+//! are prepared once for all outputs. 16 instructions for 8 multiply-accumulates.
+
+use zerocopy::FromBytes;
+
+use super::gemm::{Channel, unpack};
+use crate::error::LoadError;
+use crate::fixed_point::{Finish, Multiplier};
+use crate::node::Node;
+use crate::tensor::Tensor;
+
+/// Inputs that are prepared at once.
+const BLOCK: usize = 128;
+/// Outputs that are computed together.
+const ROWS: usize = 4;
+/// The prepared inputs of eight weights.
+type Factors = [i64; 4];
+
+/// A decoded fully connected layer.
+pub(crate) struct FullyConnected<'t> {
+    batches: usize,
+    inputs: usize,
+    outputs: usize,
+    weights: &'t [u8],
+    scales: Tensor<'t>,
+    bias: Option<&'t [[u8; 4]]>,
+    input_scale: f32,
+    output_scale: f32,
+    finish: Finish,
+    zero_point: i32,
+}
+
+impl<'t> FullyConnected<'t> {
+    pub fn decode(node: &Node<'t>) -> Result<Self, LoadError> {
+        node.arity(2..=3, 1)?;
+        node.options_of(8)?;
+        node.require(node.option_u8(1, 0)? == 0, "shuffled weights are not supported")?;
+        let (input, output) = (node.int8_input(0)?, node.int8_output(0)?);
+        let &[outputs, inputs] = node.input(1)?.dims() else {
+            return Err(node.refuse("its weights must have two dimensions"));
+        };
+        let [outputs, inputs] = [outputs, inputs].map(|number| number as usize);
+        node.require(inputs <= 1 << 14, "more than 16,384 inputs are not supported")?;
+        let batches = input.elements() / inputs;
+        let fits = batches * inputs == input.elements()
+            && batches * outputs == output.elements()
+            && output.dims().last().is_some_and(|last| *last as usize == outputs);
+        node.require(fits, "its weights do not fit its input and output")?;
+        let (scales, weights) = node.weights(1, 0, outputs)?;
+        let layer = FullyConnected {
+            batches,
+            inputs,
+            outputs,
+            weights,
+            scales,
+            bias: node.bias(2, outputs)?,
+            input_scale: input.scale(),
+            output_scale: output.scale(),
+            finish: node.finish(&output, node.option_u8(0, 0)?)?,
+            zero_point: input.zero_point(),
+        };
+        for channel in 0..(scales.record.scale_count as usize) {
+            node.multiplier(layer.real(channel))?;
+        }
+        Ok(layer)
+    }
+
+    fn real(&self, channel: usize) -> f64 {
+        if self.scales.record.scale_count == 1 {
+            // With one scale the reference multiplies in single precision.
+            f64::from(self.input_scale * self.scales.scale()) / f64::from(self.output_scale)
+        } else {
+            f64::from(self.input_scale) * f64::from(self.scales.channel_scale(channel)) / f64::from(self.output_scale)
+        }
+    }
+
+    pub fn scratch_bytes(&self) -> usize {
+        let factors = self.inputs.min(BLOCK).div_ceil(8) * size_of::<Factors>();
+        factors + if self.inputs > BLOCK { self.outputs * size_of::<i32>() } else { 0 }
+    }
+
+    pub fn macs(&self) -> u64 {
+        (self.batches * self.inputs) as u64 * self.outputs as u64
+    }
+
+    pub fn run(&self, input: &[i8], output: &mut [i8], scratch: &mut [u8]) -> Option<()> {
+        let single = (self.scales.record.scale_count == 1).then(|| Multiplier::from_real(self.real(0)));
+        let (factors, sums) =
+            <[Factors]>::mut_from_prefix_with_elems(scratch, self.inputs.min(BLOCK).div_ceil(8)).ok()?;
+        let finish = |index: usize, sum: i32| {
+            let bias = self.bias.and_then(|bias| bias.get(index)).map_or(0, |bytes| i32::from_le_bytes(*bytes));
+            let multiplier = single.unwrap_or_else(|| Multiplier::from_real(self.real(index)));
+            let channel = Channel::new(bias, multiplier);
+            self.finish.apply(channel.requantize().apply(sum.wrapping_add(bias)))
+        };
+        for (input, output) in input.chunks_exact(self.inputs).zip(output.chunks_exact_mut(self.outputs)) {
+            if self.inputs <= BLOCK {
+                self.block(0, input, factors, |index, sum| {
+                    if let Some(value) = output.get_mut(index) {
+                        *value = finish(index, sum);
+                    }
+                })?;
+                continue;
+            }
+            let (sums, _) = <[i32]>::mut_from_prefix_with_elems(sums, self.outputs).ok()?;
+            sums.fill(0);
+            for first in (0..self.inputs).step_by(BLOCK) {
+                self.block(first, input, factors, |index, sum| {
+                    if let Some(total) = sums.get_mut(index) {
+                        *total = total.wrapping_add(sum);
+                    }
+                })?;
+            }
+            for (index, (value, sum)) in output.iter_mut().zip(sums).enumerate() {
+                *value = finish(index, *sum);
+            }
+        }
+        Some(())
+    }
+
+    /// The part of all sums that comes from up to [`BLOCK`] inputs from `first` on.
+    fn block(
+        &self,
+        first: usize,
+        input: &[i8],
+        factors: &mut [Factors],
+        mut store: impl FnMut(usize, i32),
+    ) -> Option<()> {
+        let input = input.get(first..)?;
+        let input = &input[..input.len().min(BLOCK)];
+        let count = input.len() / 8;
+        let zero_point = i64::from(self.zero_point);
+        let mut total = 0;
+        let (eights, rest) = input.as_chunks::<8>();
+        for (factors, eight) in factors.iter_mut().zip(eights) {
+            let x = eight.map(|value| i64::from(value) - zero_point);
+            total += x.iter().sum::<i64>();
+            let words: Factors = core::array::from_fn(|i| x[i + 4].wrapping_add(x[i] << 32));
+            *factors =
+                core::array::from_fn(|i| if i == 0 { words[0] } else { words[i].wrapping_sub(words[0] << (8 * i)) });
+        }
+        let factors = factors.get(..count)?;
+        // The weights were made unsigned by adding 128 to each.
+        let excess = 128 * total as i32;
+        let tail = |row: &[u8]| {
+            let weights = row.get(first + 8 * count..).unwrap_or_default();
+            let pairs = weights.iter().zip(rest);
+            pairs.map(|(weight, value)| i32::from(*weight as i8) * (i32::from(*value) - self.zero_point)).sum::<i32>()
+        };
+        let mut rows = self.weights.chunks_exact(self.inputs);
+        let mut index = 0;
+        while rows.len() >= ROWS {
+            let four: [&[u8]; ROWS] = [rows.next()?, rows.next()?, rows.next()?, rows.next()?];
+            let sums = dot(factors, four.map(|row| row.get(first..).unwrap_or_default()));
+            for (row, sum) in four.iter().zip(sums) {
+                store(index, sum.wrapping_sub(excess).wrapping_add(tail(row)));
+                index += 1;
+            }
+        }
+        for row in rows {
+            let [sum] = dot(factors, [row.get(first..).unwrap_or_default()]);
+            store(index, sum.wrapping_sub(excess).wrapping_add(tail(row)));
+            index += 1;
+        }
+        Some(())
+    }
+}
+
+/// The sums of `R` rows of weights, each weight plus 128, with the same prepared inputs.
+#[inline]
+fn dot<const R: usize>(factors: &[Factors], rows: [&[u8]; R]) -> [i32; R] {
+    let words = rows.map(|row| <[u64]>::ref_from_prefix_with_elems(row, factors.len()).ok().map(|(words, _)| words));
+    if let Some(rows) = all(words) {
+        return sums_of(factors, |k| rows.map(|row| u64::from_le(row[k])), rows.map(|row| row.len()));
+    }
+    // Rows that are not aligned: put the eight bytes together.
+    let bytes = rows.map(|row| row.as_chunks::<8>().0);
+    sums_of(factors, |k| bytes.map(|row| u64::from_le_bytes(row[k])), bytes.map(|row| row.len()))
+}
+
+fn all<T: Copy, const R: usize>(parts: [Option<T>; R]) -> Option<[T; R]> {
+    let first = parts[0]?;
+    let mut whole = [first; R];
+    for (target, part) in whole.iter_mut().zip(parts) {
+        *target = part?;
+    }
+    Some(whole)
+}
+
+#[inline(always)]
+fn sums_of<const R: usize>(factors: &[Factors], words: impl Fn(usize) -> [u64; R], lens: [usize; R]) -> [i32; R] {
+    const MASK: u64 = 0x0000_00ff_0000_00ff;
+    let mut sums = [0i64; R];
+    if lens.iter().any(|len| *len < factors.len()) {
+        return [0; R];
+    }
+    for (k, x) in factors.iter().enumerate() {
+        for (sum, word) in sums.iter_mut().zip(words(k)) {
+            let word = word ^ 0x8080_8080_8080_8080;
+            *sum = sum
+                .wrapping_add((word as i64).wrapping_mul(x[0]))
+                .wrapping_add(((word >> 8 & MASK) as i64).wrapping_mul(x[1]))
+                .wrapping_add(((word >> 16 & MASK) as i64).wrapping_mul(x[2]))
+                .wrapping_add(((word >> 24 & MASK) as i64).wrapping_mul(x[3]));
+        }
+    }
+    sums.map(|sum| unpack(sum)[1])
+}

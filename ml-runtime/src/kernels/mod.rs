@@ -1,0 +1,10 @@
+//! The operators: each file decodes one (or a few alike) from the model, checking everything, and runs it.
+
+pub mod add;
+pub mod conv;
+pub mod depthwise;
+pub mod fully_connected;
+pub mod gemm;
+pub mod pool;
+pub mod quantize;
+pub mod softmax;
