@@ -5,7 +5,8 @@ use crate::model::{ProtectionDomain, SMALL_PAGE_BYTES, System};
 use kernel_layout::STACK_TOP;
 use object::LittleEndian;
 use object::elf::{self, FileHeader64, ProgramHeader64};
-use object::read::elf::{FileHeader, ProgramHeader, Sym};
+use object::read::StringTable;
+use object::read::elf::{FileHeader, ProgramHeader, SectionTable, Sym};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::ops::Range;
@@ -66,6 +67,11 @@ impl Elf {
     /// `symbols` if there is such a file, and from the same one otherwise.
     pub fn parse(file: &[u8], symbols: Option<&[u8]>, limit: u64) -> Result<Elf> {
         let header = header(file)?;
+        let machine = header.e_machine(LittleEndian);
+        if machine != elf::EM_RISCV {
+            let message = format!("the ELF file is for machine {machine}, not for RISC-V ({})", elf::EM_RISCV);
+            return Err(Error::new(message));
+        }
         Ok(Elf {
             entry: header.e_entry(LittleEndian),
             segments: segments(header, file, limit)?,
@@ -166,13 +172,7 @@ fn header(file: &[u8]) -> Result<&FileHeader64<LittleEndian>> {
     if ident[4] != elf::ELFCLASS64 || ident[5] != elf::ELFDATA2LSB {
         return Err(Error::new("this is an ELF file, but not a 64-bit little-endian one"));
     }
-    let header = FileHeader64::<LittleEndian>::parse(file).map_err(malformed)?;
-    match header.e_machine(LittleEndian) {
-        elf::EM_RISCV => Ok(header),
-        machine => {
-            Err(Error::new(format!("the ELF file is for machine {machine}, not for RISC-V ({})", elf::EM_RISCV)))
-        }
-    }
+    FileHeader64::<LittleEndian>::parse(file).map_err(malformed)
 }
 
 fn segments(header: &FileHeader64<LittleEndian>, file: &[u8], limit: u64) -> Result<Vec<Segment>> {
@@ -219,7 +219,9 @@ fn segment(header: &ProgramHeader64<LittleEndian>, file: &[u8]) -> Result<Segmen
 }
 
 fn read_symbols(file: &[u8]) -> Result<HashMap<String, Symbol>> {
-    let sections = header(file)?.sections(LittleEndian, file).map_err(malformed)?;
+    // The names of sections are of no interest, so they may be broken.
+    let headers = header(file)?.section_headers(LittleEndian, file).map_err(malformed)?;
+    let sections = SectionTable::<FileHeader64<LittleEndian>>::new(headers, StringTable::default());
     let table = sections.symbols(LittleEndian, file, elf::SHT_SYMTAB).map_err(malformed)?;
     if table.is_empty() {
         return Err(Error::new("the ELF file has no symbol table; do not strip it, or name path_for_symbols"));
