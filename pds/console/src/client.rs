@@ -37,14 +37,14 @@ impl Default for Client {
 }
 
 impl Client {
-    /// A client that has sent nothing.
+    /// A client that has sent nothing, and of which nothing is printed. All zeros, so that it takes no room in the program.
     pub const fn new() -> Self {
         Self {
             line: [0; MAX_LINE],
             length: 0,
             state: State::Idle,
             unreported: 0,
-            threshold: Level::Info,
+            threshold: Level::Off,
             printed: 0,
             filtered: 0,
             dropped: 0,

@@ -27,8 +27,8 @@ const _: () = assert!(WORST_LINE < crate::output::CAPACITY);
 pub trait Links {
     /// Takes the next entry of the client in `slot`.
     fn take(&mut self, slot: usize) -> Option<FromClient>;
-    /// How many entries fit into the ring to the terminal's owner.
-    fn owner_room(&mut self) -> usize;
+    /// Whether an entry fits into the ring to the terminal's owner.
+    fn owner_has_room(&mut self) -> bool;
     /// Sends an entry to the terminal's owner. Called only when there is room.
     fn send_owner(&mut self, entry: FromConsole);
     /// Gives bytes to the UART and says how many it took.
@@ -63,7 +63,7 @@ pub struct Console<'a> {
 }
 
 impl<'a> Console<'a> {
-    /// A console without clients.
+    /// A console without clients. All zeros, so that it takes no room in the program.
     pub const fn new() -> Self {
         Self {
             slots: [None; MAX_CLIENTS],
@@ -76,9 +76,10 @@ impl<'a> Console<'a> {
         }
     }
 
-    /// Says who is behind a slot.
+    /// Says who is behind a slot. Lines of level info and above are printed from now on.
     pub fn set_slot(&mut self, slot: usize, who: Slot<'a>) {
         self.slots[slot] = Some(who);
+        self.clients[slot].threshold = Level::Info;
     }
 
     /// The client in `slot` began anew.
@@ -97,14 +98,17 @@ impl<'a> Console<'a> {
         let lines = self.take_lines(links);
         self.terminal.settle(&mut self.output);
         self.push_out(links);
-        self.answer(links);
-        keys || lines
+        let answered = self.answer(links);
+        keys || lines || answered
     }
 
-    /// True if there may be more keys.
+    /// True if there may be more keys. They wait while the owner waits for an answer, which would stand behind them.
     fn pass_keys(&mut self, links: &mut impl Links) -> bool {
+        if self.query.is_some() || self.flush.is_some() {
+            return false;
+        }
         for _ in 0..INPUTS {
-            if links.owner_room() == 0 {
+            if !links.owner_has_room() {
                 return false;
             }
             let mut entry = FromConsole::new(kind::INPUT);
@@ -248,15 +252,17 @@ impl<'a> Console<'a> {
         }
     }
 
-    /// Sends the answers that are due, as far as the owner's ring has room.
-    fn answer(&mut self, links: &mut impl Links) {
+    /// Sends the answers that are due, as far as the owner's ring has room. True if one was finished.
+    fn answer(&mut self, links: &mut impl Links) -> bool {
+        let mut finished = false;
         while let Some((slot, argument)) = self.query {
-            if links.owner_room() == 0 {
-                return;
+            if !links.owner_has_room() {
+                return finished;
             }
             if slot == MAX_CLIENTS {
                 links.send_owner(FromConsole::new(kind::DONE).with_argument(argument));
                 self.query = None;
+                finished = true;
                 break;
             }
             self.query = Some((slot + 1, argument));
@@ -267,11 +273,13 @@ impl<'a> Console<'a> {
         if let Some(argument) = self.flush
             && self.output.is_empty()
             && links.written()
-            && links.owner_room() > 0
+            && links.owner_has_room()
         {
             links.send_owner(FromConsole::new(kind::DONE).with_argument(argument));
             self.flush = None;
+            finished = true;
         }
+        finished
     }
 
     fn status(&self, slot: usize, pd: u64) -> FromConsole {

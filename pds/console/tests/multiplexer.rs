@@ -13,8 +13,8 @@ const RING: usize = 32;
 struct Ring(VecDeque<FromClient>);
 
 impl Outbox for Ring {
-    fn room(&mut self) -> usize {
-        RING - self.0.len()
+    fn reserve(&mut self, entries: usize) -> bool {
+        RING - self.0.len() >= entries
     }
     fn push(&mut self, entry: FromClient) {
         assert!(self.0.len() < RING);
@@ -36,8 +36,8 @@ impl Links for World {
     fn take(&mut self, slot: usize) -> Option<FromClient> {
         self.clients[slot].0.pop_front()
     }
-    fn owner_room(&mut self) -> usize {
-        RING - self.to_owner.len()
+    fn owner_has_room(&mut self) -> bool {
+        self.to_owner.len() < RING
     }
     fn send_owner(&mut self, entry: FromConsole) {
         assert!(self.to_owner.len() < RING);

@@ -7,7 +7,7 @@ use crate::world::World;
 use core::fmt::{self, Display};
 use protocols::console::{ClientStatus, Level, MAX_CLIENTS, TERMINAL_OWNER};
 use protocols::supervisor::{ChildStats, State};
-use protocols::system_table::{ANYWHERE, NO_PARENT, PD_PASSIVE, PdEntry, RegionEntry, SystemTable, text};
+use protocols::system_table::{ANYWHERE, Header, NO_PARENT, PD_PASSIVE, PdEntry, RegionEntry, SystemTable, text};
 
 /// What is being printed.
 #[derive(Clone, Copy, Debug)]
@@ -29,20 +29,34 @@ pub struct Facts<'a> {
     pub table: SystemTable<'a>,
     /// The scripts.
     pub scripts: Scripts<'a>,
-    /// The console's clients by slot, as it told last.
-    pub clients: [Option<(Level, ClientStatus)>; MAX_CLIENTS],
 }
+
+impl Facts<'_> {
+    /// A system of nothing.
+    pub const NONE: Self = Facts {
+        table: SystemTable {
+            header: &Header { magic: 0, timebase_hz: 0, pds: 0, channels: 0, regions: 0, reserved: 0, board: [0; 32] },
+            pds: &[],
+            channels: &[],
+            regions: &[],
+        },
+        scripts: Scripts::NONE,
+    };
+}
+
+/// The console's clients by slot: levels and counts, as it told last.
+pub type Clients = [Option<(Level, ClientStatus)>; MAX_CLIENTS];
 
 impl Report {
     /// Prints row `row`. False if there is no such row.
-    pub fn print(&self, row: usize, facts: &Facts<'_>, world: &mut impl World) -> bool {
+    pub fn print(&self, row: usize, facts: &Facts<'_>, clients: &Clients, world: &mut impl World) -> bool {
         match self {
             Report::Help(None) => help(row, facts, world),
             Report::Help(Some(spec)) => help_one(row, spec, world),
             Report::Processes(None) => processes(row, &facts.table, world),
             Report::Processes(Some(pd)) => process(row, *pd, &facts.table, world),
             Report::Memory => memory(row, &facts.table, world),
-            Report::Log(only) => log(row, *only, facts, world),
+            Report::Log(only) => log(row, *only, clients, &facts.table, world),
         }
     }
 }
@@ -213,16 +227,16 @@ fn memory(row: usize, table: &SystemTable<'_>, world: &mut impl World) -> bool {
     true
 }
 
-fn log(row: usize, only: Option<usize>, facts: &Facts<'_>, world: &mut impl World) -> bool {
+fn log(row: usize, only: Option<usize>, clients: &Clients, table: &SystemTable<'_>, world: &mut impl World) -> bool {
     let Some(slot) = row.checked_sub(1) else {
         world.print(format_args!("{:<16} {:<8} {:>9} {:>9} {:>9}", "NAME", "LEVEL", "PRINTED", "HELD BACK", "DROPPED"));
         return true;
     };
-    let Some(client) = facts.clients.get(slot) else { return false };
+    let Some(client) = clients.get(slot) else { return false };
     if let Some((level, status)) = client
         && only.is_none_or(|only| only == slot)
     {
-        let pd = usize::try_from(status.pd).ok().and_then(|pd| facts.table.pds.get(pd));
+        let pd = usize::try_from(status.pd).ok().and_then(|pd| table.pds.get(pd));
         let name = pd.map_or("?", |pd| text(&pd.name));
         let level = if slot == TERMINAL_OWNER { "-" } else { level.name() };
         world.print(format_args!(

@@ -10,6 +10,9 @@ pub struct Scripts<'a> {
 }
 
 impl<'a> Scripts<'a> {
+    /// No scripts.
+    pub const NONE: Self = Self { text: "" };
+
     /// The scripts in a region; what follows a byte that is not UTF-8 is left out.
     pub fn new(region: &'a [u8]) -> Self {
         let end = region.iter().position(|byte| *byte == 0).unwrap_or(region.len());

@@ -8,7 +8,7 @@ use crate::complete::{Completion, List};
 use crate::editor::{Editor, Outcome};
 use crate::history::History;
 use crate::keys::{CANCEL_BYTE, Decoder};
-use crate::reports::{Facts, Report};
+use crate::reports::{Clients, Facts, Report};
 use crate::units::Micros;
 use crate::words::{self, Words};
 use crate::world::World;
@@ -90,7 +90,8 @@ struct Frame<'a> {
 
 /// The shell.
 pub struct Shell<'a> {
-    facts: Facts<'a>,
+    facts: Option<Facts<'a>>,
+    clients: Clients,
     decoder: Decoder,
     editor: Editor,
     history: History,
@@ -101,17 +102,18 @@ pub struct Shell<'a> {
     /// Scripts that run, the innermost last.
     frames: Vec<Frame<'a>, MAX_NESTING>,
     activity: Activity,
-    /// The input line on the screen is not up to date.
-    view_due: bool,
+    /// The input line on the screen is up to date.
+    view_shown: bool,
     tokens: u64,
     cancelled: bool,
 }
 
 impl<'a> Shell<'a> {
-    /// A shell with an empty line.
-    pub fn new(facts: Facts<'a>) -> Self {
+    /// A shell with an empty line, which knows nothing of the system. All zeros, so that it takes no room in the program.
+    pub const fn new() -> Self {
         Self {
-            facts,
+            facts: None,
+            clients: [None; MAX_CLIENTS],
             decoder: Decoder::new(),
             editor: Editor::new(),
             history: History::new(),
@@ -120,15 +122,24 @@ impl<'a> Shell<'a> {
             line_done: 0,
             frames: Vec::new(),
             activity: Activity::Idle,
-            view_due: true,
+            view_shown: false,
             tokens: 0,
             cancelled: false,
         }
     }
 
+    /// Tells it of the system.
+    pub fn set_facts(&mut self, facts: Facts<'a>) {
+        self.facts = Some(facts);
+    }
+
+    fn facts(&self) -> Facts<'a> {
+        self.facts.unwrap_or(Facts::NONE)
+    }
+
     /// The console began anew, and knows nothing of the input line.
     pub fn console_restarted(&mut self) {
-        self.view_due = true;
+        self.view_shown = false;
     }
 
     /// One turn of bounded length. True if more could be done at once.
@@ -207,7 +218,7 @@ impl<'a> Shell<'a> {
                 true
             }
             Activity::Printing(ref report, row) => {
-                let more = report.print(row, &self.facts, world);
+                let more = report.print(row, &self.facts(), &self.clients, world);
                 match &mut self.activity {
                     Activity::Printing(_, row) if more => *row += 1,
                     activity => *activity = Activity::Idle,
@@ -224,7 +235,7 @@ impl<'a> Shell<'a> {
         self.frames.clear();
         self.line.clear();
         self.line_done = 0;
-        self.view_due = true;
+        self.view_shown = false;
         world.print(format_args!("^C"));
     }
 
@@ -235,7 +246,7 @@ impl<'a> Shell<'a> {
         while let Some(byte) = self.keys.pop_front() {
             let Some(key) = self.decoder.key(byte) else { continue };
             let outcome = self.editor.key(key, &self.history);
-            self.view_due = true;
+            self.view_shown = false;
             match outcome {
                 Outcome::Editing => continue,
                 Outcome::Entered => self.enter(world),
@@ -250,7 +261,7 @@ impl<'a> Shell<'a> {
             }
             return true;
         }
-        if core::mem::take(&mut self.view_due) {
+        if !core::mem::replace(&mut self.view_shown, true) {
             self.show_view(world);
         }
         false
@@ -267,7 +278,7 @@ impl<'a> Shell<'a> {
         self.show_view(world);
         world.control(FromClient::new(kind::VIEW_DONE));
         self.editor.clear();
-        self.view_due = true;
+        self.view_shown = false;
     }
 
     fn enter(&mut self, world: &mut impl World) {
@@ -285,10 +296,10 @@ impl<'a> Shell<'a> {
 
     fn complete(&mut self, world: &mut impl World) {
         let Some(completion) = Completion::new(self.editor.before_cursor()) else { return };
-        let (count, common) = completion.common(&self.facts);
+        let (count, common) = completion.common(&self.facts());
         let Some(new) = common.get(completion.typed.len()..).filter(|_| count > 0) else { return };
         if new.is_empty() && count > 1 {
-            world.print(format_args!("{}", List(&completion, &self.facts)));
+            world.print(format_args!("{}", List(&completion, &self.facts())));
             return;
         }
         self.editor.insert(new);
@@ -377,7 +388,7 @@ impl<'a> Shell<'a> {
     /// The index of a protection domain, or none without a name. Says so if there is no such one.
     fn optional_pd(&self, command: &str, name: Option<&str>, world: &mut impl World) -> Result<Option<usize>, ()> {
         let Some(name) = name else { return Ok(None) };
-        let pd = self.facts.table.pd_by_name(name);
+        let pd = self.facts().table.pd_by_name(name);
         if pd.is_none() {
             world.print(format_args!("{command}: there is no protection domain '{name}'; ps lists them"));
         }
@@ -394,7 +405,7 @@ impl<'a> Shell<'a> {
     }
 
     fn source(&mut self, name: &str, world: &mut impl World) {
-        match self.facts.scripts.get(name) {
+        match self.facts().scripts.get(name) {
             None => world.print(format_args!("source: there is no script '{name}'; help lists them")),
             Some(text) => {
                 if self.frames.push(Frame { line: "", rest: text }).is_err() {
@@ -408,10 +419,10 @@ impl<'a> Shell<'a> {
 
     fn control(&mut self, command: &'static str, op: u32, name: &str, world: &mut impl World) {
         let Ok(Some(pd)) = self.optional_pd(command, Some(name), world) else { return };
-        let entry = &self.facts.table.pds[pd];
+        let entry = &self.facts().table.pds[pd];
         // The supervisor is the one that has children and no parent.
-        let parent = self.facts.table.pds.get(usize::from(entry.parent));
-        if parent.is_none_or(|parent| self.facts.table.pds.get(usize::from(parent.parent)).is_some()) {
+        let parent = self.facts().table.pds.get(usize::from(entry.parent));
+        if parent.is_none_or(|parent| self.facts().table.pds.get(usize::from(parent.parent)).is_some()) {
             return world.print(format_args!("{command}: {name} is no child of the supervisor"));
         }
         self.ask(op, u32::from(entry.child_id), Then::Tell(command, pd), world);
@@ -433,7 +444,7 @@ impl<'a> Shell<'a> {
             return world.control(set_level(ALL_CLIENTS, level));
         }
         let token = self.token() as u32;
-        self.facts.clients = [None; MAX_CLIENTS];
+        self.clients = [None; MAX_CLIENTS];
         world.control(FromClient::new(kind::QUERY).with_argument(token));
         let give_up_us = world.now_us() + ANSWER_TIMEOUT_US;
         self.activity = Activity::Querying { token, give_up_us, pd, level };
@@ -479,7 +490,7 @@ impl<'a> Shell<'a> {
             }
             Then::Tell(command, pd) => (command, pd),
         };
-        let name = text(&self.facts.table.pds[pd].name);
+        let name = text(&self.facts().table.pds[pd].name);
         match outcome {
             result::OK => {}
             result::ALREADY if command == "stop" => world.print(format_args!("stop: {name} is stopped already")),
@@ -492,7 +503,7 @@ impl<'a> Shell<'a> {
     fn take_status(&mut self, entry: &FromConsole) {
         let status = ClientStatus::read_from_prefix(entry.text());
         if let (Some(client), Some(level), Ok((status, _))) =
-            (self.facts.clients.get_mut(entry.argument as usize), Level::from_raw(entry.level), status)
+            (self.clients.get_mut(entry.argument as usize), Level::from_raw(entry.level), status)
         {
             *client = Some((level, status));
         }
@@ -506,10 +517,10 @@ impl<'a> Shell<'a> {
                 let of_pd = |client: &Option<(Level, ClientStatus)>| {
                     client.is_some_and(|(_, status)| pd.is_some_and(|pd| status.pd == pd as u64))
                 };
-                let slot = self.facts.clients.iter().position(of_pd);
+                let slot = self.clients.iter().position(of_pd);
                 match (pd, slot, level) {
                     (Some(pd), None, _) => {
-                        let name = text(&self.facts.table.pds[pd].name);
+                        let name = text(&self.facts().table.pds[pd].name);
                         world.print(format_args!("log: {name} has no link to the console"));
                     }
                     (Some(_), Some(slot), Some(level)) => world.control(set_level(slot as u32, level)),
@@ -543,5 +554,11 @@ impl core::fmt::Display for Joined<'_> {
             f.write_str(word)?;
         }
         Ok(())
+    }
+}
+
+impl Default for Shell<'_> {
+    fn default() -> Self {
+        Self::new()
     }
 }

@@ -55,41 +55,48 @@ struct Child<'a> {
     name: &'a str,
     /// Index in the system table.
     pd: usize,
+    priority: u16,
+    stack_bytes: u64,
     stats: ChildStats,
     recent: RecentRestarts,
 }
 
 /// The supervisor's whole state.
 pub struct Supervisor<'a> {
-    table: SystemTable<'a>,
-    region: &'a [AtomicU64],
+    /// What the system is composed of, and the region to publish in.
+    wiring: Option<(SystemTable<'a>, &'a [AtomicU64])>,
     children: [Option<Child<'a>>; MAX_CHILDREN],
     reports: [Option<Report<'a>>; MAX_REPORTS],
     lost_reports: u64,
 }
 
 impl<'a> Supervisor<'a> {
+    /// A supervisor without children. All zeros, so that it takes no room in the program.
+    pub const fn new() -> Self {
+        Self { wiring: None, children: [None; MAX_CHILDREN], reports: [None; MAX_REPORTS], lost_reports: 0 }
+    }
+
     /// Takes its children, those whose parent is PD `own`, from the table, and publishes them in `region`.
-    pub fn new(table: SystemTable<'a>, own: usize, region: &'a [AtomicU64]) -> Self {
-        let mut children = [None; MAX_CHILDREN];
+    pub fn start(&mut self, table: SystemTable<'a>, own: usize, region: &'a [AtomicU64]) {
+        self.wiring = Some((table, region));
         for (pd, entry) in table.pds.iter().enumerate() {
             if usize::from(entry.parent) == own
-                && let Some(child) = children.get_mut(usize::from(entry.child_id))
+                && let Some(child) = self.children.get_mut(usize::from(entry.child_id))
             {
                 let stats = ChildStats { state: State::Running as u64, ..ChildStats::default() };
-                *child = Some(Child { name: text(&entry.name), pd, stats, recent: RecentRestarts::NONE });
+                let (name, priority) = (text(&entry.name), entry.priority);
+                let stack_bytes = entry.stack_bytes;
+                *child = Some(Child { name, pd, priority, stack_bytes, stats, recent: RecentRestarts::NONE });
             }
         }
-        let supervisor = Self { table, region, children, reports: [None; MAX_REPORTS], lost_reports: 0 };
-        (0..MAX_CHILDREN).for_each(|id| supervisor.publish(id));
-        supervisor
+        (0..MAX_CHILDREN).for_each(|id| self.publish(id));
     }
 
     /// Child `id` faulted: restarts it, or leaves it stopped if it faults too often.
     pub fn fault(&mut self, id: usize, fault: Fault, now_ticks: u64, children: &mut impl Children) {
-        let ticks_per_second = self.table.header.timebase_hz;
+        let ticks_per_second = self.wiring.map_or(0, |(table, _)| table.header.timebase_hz);
         let Some(child) = self.children.get_mut(id).and_then(Option::as_mut) else { return };
-        let fault = Told { fault, stack_bytes: self.table.pds[child.pd].stack_bytes };
+        let fault = Told { fault, stack_bytes: child.stack_bytes };
         child.stats.faults += 1;
         child.stats.fault_pc = fault.pc();
         child.stats.fault_address = fault.address();
@@ -152,18 +159,19 @@ impl<'a> Supervisor<'a> {
     /// know of. Only running children of lower priority with a channel to it can be such callers; those who are not lose
     /// nothing, because a renewed wait is the same wait.
     fn release_callers(&mut self, server: usize, children: &mut impl Children) {
-        let Some(pd) = self.children[server].map(|child| child.pd) else { return };
+        let Some(server) = self.children[server] else { return };
         for (id, caller) in self.children.iter().enumerate() {
             let Some(caller) = caller else { continue };
-            let below = self.table.pds[caller.pd].priority < self.table.pds[pd].priority;
-            if below && caller.stats.state == State::Running as u64 && self.connected(caller.pd, pd) {
+            let runs = caller.stats.state == State::Running as u64;
+            if runs && caller.priority < server.priority && self.connected(caller.pd, server.pd) {
                 children.renew(id);
             }
         }
     }
 
     fn connected(&self, one: usize, two: usize) -> bool {
-        self.table.channels.iter().any(|channel| {
+        let channels = self.wiring.map_or(&[][..], |(table, _)| table.channels);
+        channels.iter().any(|channel| {
             let ends = (usize::from(channel.pd_a), usize::from(channel.pd_b));
             ends == (one, two) || ends == (two, one)
         })
@@ -190,8 +198,10 @@ impl<'a> Supervisor<'a> {
 
     fn publish(&self, id: usize) {
         let stats = self.children[id].map(|child| child.stats).unwrap_or_default();
-        // A region that is too small publishes nothing, and the shell says that there are no stats.
-        write(self.region, id, &stats);
+        if let Some((_, region)) = self.wiring {
+            // A region that is too small publishes nothing, and the shell shows dashes.
+            write(region, id, &stats);
+        }
     }
 
     fn report(&mut self, report: Report<'a>) {
@@ -208,5 +218,11 @@ impl<'a> Supervisor<'a> {
             return Some(report);
         }
         (self.lost_reports > 0).then(|| Report::Lost(core::mem::take(&mut self.lost_reports)))
+    }
+}
+
+impl Default for Supervisor<'_> {
+    fn default() -> Self {
+        Self::new()
     }
 }

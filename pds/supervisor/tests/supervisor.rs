@@ -68,7 +68,8 @@ fn ask(supervisor: &mut Supervisor, log: &mut Log, op: u32, child: u32) -> u32 {
 #[test]
 fn a_fault_is_reported_counted_and_ends_in_a_restart() {
     let (words, region, mut log) = (table(), region(), Log::default());
-    let mut supervisor = Supervisor::new(SystemTable::parse(words.as_bytes()).unwrap(), 0, &region);
+    let mut supervisor = Supervisor::new();
+    supervisor.start(SystemTable::parse(words.as_bytes()).unwrap(), 0, &region);
     supervisor.fault(0, READ_NULL, 77, &mut log);
     assert_eq!(log.0, [("restart", 0), ("renew", 1), ("renew", 2)], "callers of the timer are released");
     let stats = read(&region, 0).unwrap();
@@ -84,7 +85,8 @@ fn a_fault_is_reported_counted_and_ends_in_a_restart() {
 #[test]
 fn one_that_faults_too_often_is_left_stopped_until_someone_starts_it() {
     let (words, region, mut log) = (table(), region(), Log::default());
-    let mut supervisor = Supervisor::new(SystemTable::parse(words.as_bytes()).unwrap(), 0, &region);
+    let mut supervisor = Supervisor::new();
+    supervisor.start(SystemTable::parse(words.as_bytes()).unwrap(), 0, &region);
     for _ in 0..MAX_RESTARTS {
         supervisor.fault(2, ILLEGAL, 5, &mut log);
     }
@@ -110,7 +112,8 @@ fn one_that_faults_too_often_is_left_stopped_until_someone_starts_it() {
 #[test]
 fn requests_are_answered() {
     let (words, region, mut log) = (table(), region(), Log::default());
-    let mut supervisor = Supervisor::new(SystemTable::parse(words.as_bytes()).unwrap(), 0, &region);
+    let mut supervisor = Supervisor::new();
+    supervisor.start(SystemTable::parse(words.as_bytes()).unwrap(), 0, &region);
     assert_eq!(ask(&mut supervisor, &mut log, op::STOP, 1), result::OK);
     assert_eq!(ask(&mut supervisor, &mut log, op::STOP, 1), result::ALREADY);
     assert_eq!(ask(&mut supervisor, &mut log, op::RESTART, 1), result::OK);
@@ -128,7 +131,8 @@ fn requests_are_answered() {
 #[test]
 fn reports_that_find_no_room_are_counted() {
     let (words, region, mut log) = (table(), region(), Log::default());
-    let mut supervisor = Supervisor::new(SystemTable::parse(words.as_bytes()).unwrap(), 0, &region);
+    let mut supervisor = Supervisor::new();
+    supervisor.start(SystemTable::parse(words.as_bytes()).unwrap(), 0, &region);
     for _ in 0..100 {
         supervisor.fault(2, Fault::Unknown { label: 9 }, 0, &mut log);
     }
@@ -142,7 +146,8 @@ proptest! {
         steps in prop::collection::vec((any::<bool>(), any::<u64>(), 0u32..70), 0..60),
     ) {
         let (words, region, mut log) = (table(), region(), Log::default());
-        let mut supervisor = Supervisor::new(SystemTable::parse(words.as_bytes()).unwrap(), 0, &region);
+        let mut supervisor = Supervisor::new();
+    supervisor.start(SystemTable::parse(words.as_bytes()).unwrap(), 0, &region);
         for (fault, label, id) in steps {
             if fault {
                 supervisor.fault(id as usize, Fault::Unknown { label }, label, &mut log);

@@ -193,10 +193,22 @@ entry!(FromConsole, reserved);
 
 /// Where a client's entries go: its end of the link to the console.
 pub trait Outbox {
-    /// How many entries fit now.
-    fn room(&mut self) -> usize;
+    /// Whether this many entries fit now. If not, the client is notified once the console has made room.
+    fn reserve(&mut self, entries: usize) -> bool;
     /// Adds an entry. Called only when there is room.
     fn push(&mut self, entry: FromClient);
+}
+
+impl<N: ring::Notify> Outbox for ring::Link<FromClient, FromConsole, N> {
+    fn reserve(&mut self, entries: usize) -> bool {
+        // A console that is gone takes nothing; what is printed meanwhile counts as dropped.
+        ring::Link::reserve(self, entries).unwrap_or(false)
+    }
+
+    fn push(&mut self, entry: FromClient) {
+        // There is room, and a console that restarted since the look at it has lost all it had anyway.
+        let _ = ring::Link::push(self, &entry);
+    }
 }
 
 /// A client's side of its lines: collects text, cuts it into chunks, and drops whole lines when there is no room.
@@ -238,12 +250,12 @@ impl Lines {
 
     /// Whether a line of any length would go out whole now.
     pub fn has_room(&self, outbox: &mut impl Outbox) -> bool {
-        outbox.room() >= MAX_CHUNKS
+        outbox.reserve(MAX_CHUNKS)
     }
 
     /// To be called when the console has made room: tells it of drops that no later line has told it of.
     pub fn tell_drops(&mut self, outbox: &mut impl Outbox) {
-        if self.untold > 0 && outbox.room() > 0 {
+        if self.untold > 0 && outbox.reserve(1) {
             outbox.push(FromClient { dropped: core::mem::take(&mut self.untold), ..FromClient::new(kind::DROPPED) });
         }
     }
@@ -272,7 +284,7 @@ impl Lines {
     fn end_line(&mut self, outbox: &mut impl Outbox, level: Level, flags: u8) {
         let chunks = self.length.div_ceil(CHUNK).max(1);
         let length = core::mem::take(&mut self.length);
-        if outbox.room() < chunks {
+        if !outbox.reserve(chunks) {
             self.dropped += 1;
             self.untold = self.untold.saturating_add(1);
             return;
@@ -313,8 +325,8 @@ mod tests {
     }
 
     impl Outbox for Ring {
-        fn room(&mut self) -> usize {
-            self.capacity - self.entries.len()
+        fn reserve(&mut self, entries: usize) -> bool {
+            self.capacity - self.entries.len() >= entries
         }
         fn push(&mut self, entry: FromClient) {
             assert!(self.entries.len() < self.capacity);

@@ -163,12 +163,14 @@ pub fn write(region: &[AtomicU64], id: usize, stats: &ChildStats) -> bool {
 
 /// A consistent copy of the stats of child `id`.
 pub fn read(region: &[AtomicU64], id: usize) -> Result<ChildStats, ReadError> {
-    if region.len() < REGION_WORDS || id >= MAX_CHILDREN || region[0].load(Ordering::Acquire) != MAGIC {
+    if region.len() < REGION_WORDS || id >= MAX_CHILDREN || region[0].load(Ordering::Relaxed) != MAGIC {
         return Err(ReadError::NotStats);
     }
     let start = HEADER_WORDS + id * CHILD_WORDS;
     for _ in 0..READ_TRIES {
-        let before = region[SEQUENCE].load(Ordering::Acquire);
+        // Relaxed loads and fences: only relaxed loads may read memory that is mapped read-only.
+        let before = region[SEQUENCE].load(Ordering::Relaxed);
+        fence(Ordering::Acquire);
         let mut words = [0; CHILD_WORDS];
         for (word, slot) in words.iter_mut().zip(&region[start..start + CHILD_WORDS]) {
             *word = slot.load(Ordering::Relaxed);
