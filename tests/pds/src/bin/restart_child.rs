@@ -21,10 +21,10 @@ fn stack_pointer() -> u64 {
     value
 }
 
-/// Takes about a kilobyte of stack for each level and ends at the deepest.
+/// Takes about half a kilobyte of stack for each level and ends at the deepest.
 #[inline(never)]
 fn deep(level: u32, run: u64) {
-    let room = black_box([level; 200]);
+    let room = black_box([level; 100]);
     match level {
         0 => fault(run),
         _ => deep(level - 1, run),

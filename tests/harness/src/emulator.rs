@@ -1,0 +1,127 @@
+//! Boots an image in the board's emulator, types what the test types, and gathers what it prints.
+
+use std::io::{Read, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde::Deserialize;
+
+use crate::expect::{Expect, Input};
+
+/// The exit status of `timeout` when it had to stop its command, by a signal that could be caught or not.
+const TIMED_OUT: [i32; 2] = [124, 137];
+/// More output than this of one test is not kept.
+const MOST_OUTPUT_BYTES: usize = 1 << 20;
+
+/// What is needed of a board's file.
+#[derive(Debug, Deserialize)]
+pub struct Board {
+    emulator: Emulator,
+}
+
+#[derive(Debug, Deserialize)]
+struct Emulator {
+    command: Vec<String>,
+    exact: Vec<String>,
+}
+
+/// What a machine did.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What it printed, without the firmware's lines being told apart.
+    pub lines: Vec<String>,
+    /// Its exit code; `None` when it had to be stopped.
+    pub exit: Option<i32>,
+}
+
+impl Outcome {
+    /// The last lines, for the report of a failure.
+    pub fn tail(&self) -> String {
+        let first = self.lines.len().saturating_sub(12);
+        self.lines[first..].iter().map(|line| format!("          | {line}\n")).collect()
+    }
+}
+
+impl Board {
+    /// Reads the board's file.
+    ///
+    /// # Errors
+    /// When there is none or it has no emulator.
+    pub fn read(boards: &Path, name: &str) -> Result<Self, String> {
+        let path = boards.join(name).join("board.toml");
+        let text = std::fs::read_to_string(&path).map_err(|why| format!("{}: {why}", path.display()))?;
+        toml::from_str(&text).map_err(|why| format!("{}: {why}", path.display()))
+    }
+}
+
+/// Boots `image` and waits for its end.
+///
+/// # Errors
+/// When the emulator cannot be started or talked to.
+pub fn boot(board: &Board, image: &Path, expect: &Expect) -> Result<Outcome, String> {
+    let image = image.display().to_string();
+    let line = board.emulator.command.iter().chain(expect.exact.then_some(&board.emulator.exact).into_iter().flatten());
+    // The limit holds whatever becomes of this program, and for an emulator that does not listen to signals.
+    let mut emulator = Command::new("timeout")
+        .args(["-k", "2", &expect.timeout_s.to_string()])
+        .args(line.map(|part| part.replace("{image}", &image)))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|why| format!("timeout: {why}"))?;
+    let mut input = emulator.stdin.take().ok_or("the emulator has no standard input")?;
+    let mut output = emulator.stdout.take().ok_or("the emulator has no standard output")?;
+    let mut typist = Typist { inputs: &expect.input, from: 0 };
+    let mut printed = Vec::new();
+    let mut buffer = [0; 4096];
+    // The console stays open to the end: closed, it would be the end of the guest's input.
+    while let Ok(count @ 1..) = output.read(&mut buffer) {
+        if printed.len() < MOST_OUTPUT_BYTES {
+            printed.extend_from_slice(&buffer[..count]);
+        }
+        while let Some(text) = typist.next(&printed) {
+            // A machine that has ended reads nothing; its exit code tells.
+            let _ = input.write_all(text.as_bytes()).and_then(|()| input.flush());
+        }
+    }
+    let status = emulator.wait().map_err(|why| format!("the emulator: {why}"))?;
+    let text = String::from_utf8_lossy(&printed);
+    let lines = text.split('\n').map(|line| line.trim_end_matches('\r').to_string()).collect();
+    Ok(Outcome { lines, exit: status.code().filter(|code| !TIMED_OUT.contains(code)) })
+}
+
+/// Types each input once what it waits for is printed, after what the one before waited for.
+struct Typist<'a> {
+    inputs: &'a [Input],
+    from: usize,
+}
+
+impl<'a> Typist<'a> {
+    fn next(&mut self, printed: &[u8]) -> Option<&'a str> {
+        let (input, rest) = self.inputs.split_first()?;
+        let wanted = input.after.as_bytes();
+        let unseen = printed.get(self.from..)?;
+        let found = if wanted.is_empty() { 0 } else { unseen.windows(wanted.len()).position(|part| part == wanted)? };
+        self.from += found + wanted.len();
+        self.inputs = rest;
+        Some(&input.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inputs_wait_for_their_turn() {
+        let input = |after: &str, text: &str| Input { after: after.into(), text: text.into() };
+        let inputs = [input("> ", "one"), input("> ", "two")];
+        let mut typist = Typist { inputs: &inputs, from: 0 };
+        assert_eq!(typist.next(b"hello"), None);
+        assert_eq!(typist.next(b"hello> "), Some("one"));
+        assert_eq!(typist.next(b"hello> "), None);
+        assert_eq!(typist.next(b"hello> one\n> "), Some("two"));
+        assert_eq!(typist.next(b"hello> one\n> > "), None);
+    }
+}
