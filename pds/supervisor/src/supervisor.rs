@@ -4,6 +4,7 @@ use crate::fault::{Fault, Told};
 use crate::policy::RecentRestarts;
 use core::fmt;
 use core::sync::atomic::AtomicU64;
+use heapless::Deque;
 use protocols::supervisor::{Answer, ChildStats, MAX_CHILDREN, Request, State, op, result, write};
 use protocols::system_table::{SystemTable, text};
 
@@ -66,14 +67,16 @@ pub struct Supervisor<'a> {
     /// What the system is composed of, and the region to publish in.
     wiring: Option<(SystemTable<'a>, &'a [AtomicU64])>,
     children: [Option<Child<'a>>; MAX_CHILDREN],
-    reports: [Option<Report<'a>>; MAX_REPORTS],
+    reports: Deque<Report<'a>, MAX_REPORTS>,
     lost_reports: u64,
+    /// The CPU times were read in this turn.
+    refreshed: bool,
 }
 
 impl<'a> Supervisor<'a> {
     /// A supervisor without children. All zeros, so that it takes no room in the program.
     pub const fn new() -> Self {
-        Self { wiring: None, children: [None; MAX_CHILDREN], reports: [None; MAX_REPORTS], lost_reports: 0 }
+        Self { wiring: None, children: [None; MAX_CHILDREN], reports: Deque::new(), lost_reports: 0, refreshed: false }
     }
 
     /// Takes its children, those whose parent is PD `own`, from the table, and publishes them in `region`.
@@ -113,11 +116,18 @@ impl<'a> Supervisor<'a> {
         self.report(Report::Faulted { name, fault, restarted });
     }
 
+    /// A turn begins: the CPU times are read at most once in each, however often someone asks.
+    pub fn begin_turn(&mut self) {
+        self.refreshed = false;
+    }
+
     /// Does what the shell asks for.
     pub fn request(&mut self, request: &Request, children: &mut impl Children) -> Answer {
         let outcome = match request.op {
             op::REFRESH => {
-                self.refresh(children);
+                if !core::mem::replace(&mut self.refreshed, true) {
+                    self.refresh(children);
+                }
                 result::OK
             }
             op::RESTART | op::STOP | op::START => self.control(request, children),
@@ -205,19 +215,15 @@ impl<'a> Supervisor<'a> {
     }
 
     fn report(&mut self, report: Report<'a>) {
-        match self.reports.iter_mut().find(|slot| slot.is_none()) {
-            Some(slot) => *slot = Some(report),
-            None => self.lost_reports += 1,
+        if self.reports.push_back(report).is_err() {
+            self.lost_reports += 1;
         }
     }
 
     /// The oldest report that was not said yet.
     pub fn next_report(&mut self) -> Option<Report<'a>> {
-        if let Some(report) = self.reports[0].take() {
-            self.reports.rotate_left(1);
-            return Some(report);
-        }
-        (self.lost_reports > 0).then(|| Report::Lost(core::mem::take(&mut self.lost_reports)))
+        let lost = &mut self.lost_reports;
+        self.reports.pop_front().or_else(|| (*lost > 0).then(|| Report::Lost(core::mem::take(lost))))
     }
 }
 
