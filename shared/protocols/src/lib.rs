@@ -3,5 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod console;
+pub mod model;
+pub mod model_pack;
 pub mod supervisor;
 pub mod system_table;
