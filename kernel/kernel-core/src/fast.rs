@@ -4,13 +4,30 @@
 //! the other modules does the whole. Where both apply they come to the same state; the tests compare them.
 
 use crate::fault::object;
-use crate::message::{MessageInfo, REGISTER_WORDS};
+use crate::message::{MAX_WORDS, MessageInfo, REGISTER_WORDS};
 use crate::objects::{Id, Queue, Queued, State, reg};
 use crate::schedule::lowest_bit;
 use crate::{Environment, FaultKind, Kernel};
 use kernel_layout::{Cap, cap_kind, cap_rights};
 
-const CALL_RIGHTS: u8 = cap_rights::WRITE | cap_rights::GRANT_REPLY;
+#[inline(always)]
+fn is_cap(cap: &Cap, kind: u8, rights: u8) -> bool {
+    cap.kind == kind && cap.rights & rights == rights
+}
+
+/// How many words a message has, if it is one without capabilities and not too long.
+#[inline(always)]
+fn plain_words(info: u64, long: bool) -> Option<usize> {
+    let words = info & 0xfff;
+    let most = if long { MAX_WORDS } else { REGISTER_WORDS as u64 };
+    if words <= most { Some(words as usize) } else { None }
+}
+
+/// Whether a message has no more words than registers, and no capabilities.
+#[inline(always)]
+pub fn is_short(info: u64) -> bool {
+    info & 0xfff <= REGISTER_WORDS as u64
+}
 
 /// What became of an attempt to do it the short way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,8 +36,8 @@ pub enum Outcome {
     NotDone,
     /// Done; the current thread goes on.
     SameThread,
-    /// Done; another thread is current now.
-    OtherThread,
+    /// Done; another thread, this one, is current now.
+    OtherThread(Id),
 }
 
 impl Kernel<'_> {
@@ -34,10 +51,7 @@ impl Kernel<'_> {
     #[inline(always)]
     pub fn fast_send(&mut self, env: &mut impl Environment, cptr: u64, info: u64) -> Outcome {
         let Some(cap) = self.small_cap(self.current, cptr) else { return Outcome::NotDone };
-        if cap.kind != cap_kind::NOTIFICATION
-            || cap.rights & cap_rights::WRITE == 0
-            || MessageInfo(info).extra_caps() != 0
-        {
+        if !is_cap(cap, cap_kind::NOTIFICATION, cap_rights::WRITE) || MessageInfo(info).extra_caps() != 0 {
             return Outcome::NotDone;
         }
         self.fast_signal(env, object(*cap), cap.badge)
@@ -85,7 +99,7 @@ impl Kernel<'_> {
         }
         self.current = id;
         self.enter_round_robin(env, sc);
-        Outcome::OtherThread
+        Outcome::OtherThread(id)
     }
 
     /// The short way of [`crate::number::RECV`], when there is nothing to receive and another thread is ready.
@@ -132,7 +146,7 @@ impl Kernel<'_> {
         self.charge_round_robin(now);
         self.current = next;
         self.enter_round_robin(env, sc);
-        Outcome::OtherThread
+        Outcome::OtherThread(next)
     }
 
     /// Takes the first thread of a level out of its queue.
@@ -165,13 +179,14 @@ impl Kernel<'_> {
         thread.prev = Id::NONE;
     }
 
-    /// The short way of [`crate::number::CALL`] to a server above the caller that waits for it.
+    /// The short way of [`crate::number::CALL`] to a server above the caller that waits for it. Made twice, because
+    /// the registers that long messages need to be copied with are missed by those that fit into registers.
     #[inline(always)]
-    pub fn fast_call(&mut self, env: &mut impl Environment, cptr: u64, info: u64) -> Outcome {
+    pub fn fast_call<const LONG: bool>(&mut self, env: &mut impl Environment, cptr: u64, info: u64) -> Outcome {
         let caller = self.current;
-        let info = MessageInfo(info);
         let Some(cap) = self.small_cap(caller, cptr) else { return Outcome::NotDone };
-        if cap.kind != cap_kind::ENDPOINT || cap.rights & CALL_RIGHTS != CALL_RIGHTS || info.extra_caps() != 0 {
+        let Some(words) = plain_words(info, LONG) else { return Outcome::NotDone };
+        if !is_cap(cap, cap_kind::ENDPOINT, cap_rights::WRITE | cap_rights::GRANT_REPLY) {
             return Outcome::NotDone;
         }
         let (endpoint, badge) = (object(*cap), cap.badge);
@@ -205,7 +220,7 @@ impl Kernel<'_> {
         thread.state = State::Running;
         thread.reply = Id::NONE;
         self.current = server;
-        self.copy_message(env, caller, server, info, badge);
+        self.put_message(env, (caller, server), badge, info, words);
         if server_sc.is_none() {
             self.pds[caller.slot()].thread.sc = Id::NONE;
             self.pds[server.slot()].thread.sc = sc;
@@ -224,17 +239,23 @@ impl Kernel<'_> {
             self.charge_round_robin(now);
             self.enter_round_robin(env, server_sc);
         }
-        Outcome::OtherThread
+        Outcome::OtherThread(server)
     }
 
     /// The short way of [`crate::number::REPLY_RECV`] when a caller waits for the reply and nothing else has happened.
     #[inline(always)]
-    pub fn fast_reply_receive(&mut self, env: &mut impl Environment, cptr: u64, info: u64, reply_cptr: u64) -> Outcome {
+    pub fn fast_reply_receive<const LONG: bool>(
+        &mut self,
+        env: &mut impl Environment,
+        cptr: u64,
+        info: u64,
+        reply_cptr: u64,
+    ) -> Outcome {
         let server = self.current;
-        let info = MessageInfo(info);
+        let Some(words) = plain_words(info, LONG) else { return Outcome::NotDone };
         let Some(reply_cap) = self.small_cap(server, reply_cptr) else { return Outcome::NotDone };
         let Some(cap) = self.small_cap(server, cptr) else { return Outcome::NotDone };
-        if reply_cap.kind != cap_kind::REPLY || cap.kind != cap_kind::ENDPOINT || cap.rights & cap_rights::READ == 0 {
+        if reply_cap.kind != cap_kind::REPLY || !is_cap(cap, cap_kind::ENDPOINT, cap_rights::READ) {
             return Outcome::NotDone;
         }
         let (reply, endpoint) = (object(*reply_cap), object(*cap));
@@ -245,7 +266,6 @@ impl Kernel<'_> {
         let pd = &self.pds[server.slot()];
         if target.state != State::BlockedOnReply
             || target.fault.kind != FaultKind::None
-            || info.extra_caps() != 0
             || self.pds[endpoint.slot()].endpoint.head.is_some()
             || pd.notification.pending != 0
             || self.ready & self.domain_levels & bit.wrapping_sub(1) != 0
@@ -271,7 +291,7 @@ impl Kernel<'_> {
         thread.state = State::Running;
         thread.reply = Id::NONE;
         self.current = caller;
-        self.copy_message(env, server, caller, info, 0);
+        self.put_message(env, (server, caller), 0, info, words);
         if lent.is_some() {
             self.pds[caller.slot()].thread.sc = lent;
             self.pds[server.slot()].thread.sc = Id::NONE;
@@ -290,42 +310,51 @@ impl Kernel<'_> {
             self.charge_round_robin(now);
             self.enter_round_robin(env, caller_sc);
         }
-        Outcome::OtherThread
+        Outcome::OtherThread(caller)
     }
 
-    /// Copies a message: registers first, the rest from IPC buffer to IPC buffer.
+    /// Copies the message of thread `sender`: registers first, the rest from IPC buffer to IPC buffer.
+    pub(crate) fn copy_message(&mut self, env: &mut impl Environment, sender: Id, receiver: Id, badge: u64) {
+        let from = &self.pds[sender.slot()].frame;
+        let info = MessageInfo(from.x[reg::A1]).without_caps();
+        self.put_message(env, (sender, receiver), badge, info.0, info.words() as usize);
+    }
+
+    /// Gives the second thread a message of the first.
     #[inline(always)]
-    pub(crate) fn copy_message(
+    fn put_message(
         &mut self,
         env: &mut impl Environment,
-        sender: Id,
-        receiver: Id,
-        info: MessageInfo,
+        (sender, receiver): (Id, Id),
         badge: u64,
+        info: u64,
+        words: usize,
     ) {
-        let words = info.words() as usize;
-        let from = &self.pds[sender.slot()].frame;
-        let registers = [from.x[reg::A2], from.x[reg::A2 + 1], from.x[reg::A2 + 2], from.x[reg::A2 + 3]];
         let to = &mut self.pds[receiver.slot()].frame;
         to.x[reg::A0] = badge;
-        to.x[reg::A1] = info.without_caps().0;
+        to.x[reg::A1] = info;
         // Only as many registers as the message has: the others are the sender's own affair.
-        if words == 0 {
-            return;
+        if words >= REGISTER_WORDS {
+            for word in 0..REGISTER_WORDS {
+                self.copy_register(sender, receiver, reg::A2 + word);
+            }
+            if words > REGISTER_WORDS {
+                env.copy_ipc_words(sender, receiver, REGISTER_WORDS + 1, words - REGISTER_WORDS);
+            }
+        } else if words != 0 {
+            self.copy_register(sender, receiver, reg::A2);
+            if words > 1 {
+                self.copy_register(sender, receiver, reg::A2 + 1);
+            }
+            if words > 2 {
+                self.copy_register(sender, receiver, reg::A2 + 2);
+            }
         }
-        to.x[reg::A2] = registers[0];
-        if words > 1 {
-            to.x[reg::A2 + 1] = registers[1];
-        }
-        if words > 2 {
-            to.x[reg::A2 + 2] = registers[2];
-        }
-        if words > 3 {
-            to.x[reg::A2 + 3] = registers[3];
-        }
-        if words > REGISTER_WORDS {
-            env.copy_ipc_words(sender, receiver, REGISTER_WORDS + 1, words - REGISTER_WORDS);
-        }
+    }
+
+    #[inline(always)]
+    fn copy_register(&mut self, from: Id, to: Id, register: usize) {
+        self.pds[to.slot()].frame.x[register] = self.pds[from.slot()].frame.x[register];
     }
 
     /// [`Self::charge`] for a current scheduling context that is known to be round robin.

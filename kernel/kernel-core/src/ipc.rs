@@ -1,6 +1,6 @@
 //! Messages, replies and notifications.
 
-use crate::message::{MessageInfo, REGISTER_WORDS};
+use crate::message::REGISTER_WORDS;
 use crate::objects::{Id, Queue, State, reg};
 use crate::{Environment, FaultKind, Kernel};
 use kernel_layout::{Cap, cap_rights};
@@ -233,8 +233,7 @@ impl Kernel<'_> {
     /// Copies a message, or the message that a fault makes.
     fn transfer(&mut self, env: &mut impl Environment, sender: Id, receiver: Id, badge: u64) {
         if self.pds[sender.slot()].thread.fault.kind == FaultKind::None {
-            let info = MessageInfo(self.pds[sender.slot()].frame.x[reg::A1]);
-            self.copy_message(env, sender, receiver, info, badge);
+            self.copy_message(env, sender, receiver, badge);
         } else {
             let info = self.write_fault_message(env, sender, receiver);
             let to = &mut self.pds[receiver.slot()].frame;

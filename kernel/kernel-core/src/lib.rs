@@ -36,7 +36,7 @@ mod tests;
 
 pub use boot::BootError;
 pub use environment::Environment;
-pub use fast::Outcome;
+pub use fast::{Outcome, is_short};
 pub use fault::{Exception, Fault, FaultKind};
 pub use kernel::{Kernel, MAX_IRQ_SOURCE};
 pub use message::{MessageInfo, error, label, number};

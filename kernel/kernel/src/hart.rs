@@ -31,9 +31,18 @@ fn sbi(extension: u64, function: u64, arg0: u64, arg1: u64) -> u64 {
     // SAFETY: the firmware's calls keep all registers but a0 and a1, and none of those used here touches the kernel's
     // memory.
     unsafe {
-        asm!("ecall", inlateout("a0") arg0 => error, inlateout("a1") arg1 => _, in("a6") function, in("a7") extension);
+        asm!(
+            "ecall",
+            inlateout("a0") arg0 => error, inlateout("a1") arg1 => _, in("a6") function, in("a7") extension,
+            options(nomem, nostack),
+        );
     }
     error
+}
+
+#[cold]
+fn set_timer(ticks: u64) {
+    sbi(SBI_TIME, 0, ticks, 0);
 }
 
 impl Hart {
@@ -111,7 +120,7 @@ impl Environment for Hart {
             // SAFETY: `init` found that the register exists; it only determines when an interrupt comes.
             unsafe { asm!("csrw {}, {}", const STIMECMP, in(reg) ticks, options(nomem, nostack)) };
         } else {
-            sbi(SBI_TIME, 0, ticks, 0);
+            set_timer(ticks);
         }
     }
 

@@ -7,7 +7,7 @@ use crate::start::BOOT_BLOCK;
 use crate::trap::{Resume, kernel_depart};
 use core::cell::UnsafeCell;
 use core::ptr;
-use kernel_core::{Exception, Frame, Id, Kernel, Outcome, Pd, number};
+use kernel_core::{Exception, Id, Kernel, Outcome, Pd, is_short, number};
 use kernel_layout::{BootBlock, BootInfo, PD_FPU};
 
 /// Everything that changes. Small things lie next to the start of the kernel's state, within reach of one register.
@@ -44,34 +44,42 @@ fn enter() -> &'static mut Machine {
 }
 
 impl Machine {
-    /// Leaves the kernel: waits until there is a thread to run, and says where it goes on.
+    /// Leaves the kernel: waits until there is a thread to run, and says where it goes on. `before` entered.
     fn leave(&mut self, before: Id) -> Resume {
         if self.kernel.current().is_none() {
             self.idle();
         }
-        if self.kernel.current() == before { self.leave_to_same() } else { self.leave_to_other() }
-    }
-
-    #[inline(always)]
-    fn leave_to_same(&mut self) -> Resume {
-        Resume { frame: &mut self.kernel.pd_mut(self.kernel.current()).frame, satp: 0 }
-    }
-
-    #[inline(always)]
-    fn leave_to_other(&mut self) -> Resume {
         let current = self.kernel.current();
-        Fpu::turn(self.fpu_owner == current);
-        let pd = self.kernel.pd_mut(current);
-        Resume { frame: &mut pd.frame, satp: pd.satp }
+        if current == before { self.leave_to_same(before) } else { self.leave_to_other(before, current) }
+    }
+
+    #[inline(always)]
+    fn leave_to_same(&mut self, before: Id) -> Resume {
+        Resume { pd: self.pd(before), before: ptr::null_mut() }
+    }
+
+    #[inline(always)]
+    fn leave_to_other(&mut self, before: Id, current: Id) -> Resume {
+        // The unit is on while the owner of its registers runs.
+        let owner = self.fpu_owner;
+        if owner == before || owner == current {
+            Fpu::turn(owner == current);
+        }
+        Resume { pd: self.pd(current), before: self.pd(before) }
+    }
+
+    #[inline(always)]
+    fn pd(&mut self, id: Id) -> *mut () {
+        ptr::from_mut::<Pd>(self.kernel.pd_mut(id)).cast()
     }
 
     /// Leaves the kernel after an attempt at the short way of a system call, or takes the general way.
     #[inline(always)]
-    fn leave_after(&mut self, outcome: Outcome, number: i64) -> Resume {
+    fn leave_after(&mut self, before: Id, outcome: Outcome, number: i64) -> Resume {
         match outcome {
             Outcome::NotDone => kernel_syscall(0, 0, 0, 0, 0, 0, 0, number),
-            Outcome::SameThread => self.leave_to_same(),
-            Outcome::OtherThread => self.leave_to_other(),
+            Outcome::SameThread => self.leave_to_same(before),
+            Outcome::OtherThread(current) => self.leave_to_other(before, current),
         }
     }
 
@@ -116,9 +124,8 @@ extern "C" fn kernel_main() -> ! {
     machine.hart.plic = unsafe { Plic::new(info.plic_vaddr as usize, info.plic_context as usize) };
     machine.hart.plic.init(info.plic_sources, machine.kernel.irq_sources());
     let resume = machine.leave(Id::NONE);
-    let unused: *mut Frame = &mut machine.kernel.pd_mut(Id::NONE).frame;
-    // SAFETY: the frame is that of the thread to run, and slot 0 of the PDs belongs to none.
-    unsafe { kernel_depart(resume.frame, resume.satp, unused) }
+    // SAFETY: the thread to run and slot 0 of the PDs, which belongs to none, are valid frames.
+    unsafe { kernel_depart(resume) }
 }
 
 /// The current thread executed `ecall`. The trap code sends the most frequent calls to the functions below.
@@ -132,30 +139,60 @@ extern "C" fn kernel_syscall(_: u64, _: u64, _: u64, _: u64, _: u64, _: u64, _: 
 
 #[unsafe(no_mangle)]
 extern "C" fn kernel_call(cptr: u64, info: u64) -> Resume {
+    if !is_short(info) {
+        return kernel_call_long(cptr, info);
+    }
+    call::<false>(cptr, info)
+}
+
+#[inline(never)]
+extern "C" fn kernel_call_long(cptr: u64, info: u64) -> Resume {
+    call::<true>(cptr, info)
+}
+
+#[inline(always)]
+fn call<const LONG: bool>(cptr: u64, info: u64) -> Resume {
     let machine = enter();
-    let outcome = machine.kernel.fast_call(&mut machine.hart, cptr, info);
-    machine.leave_after(outcome, number::CALL)
+    let before = machine.kernel.current();
+    let outcome = machine.kernel.fast_call::<LONG>(&mut machine.hart, cptr, info);
+    machine.leave_after(before, outcome, number::CALL)
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn kernel_reply_receive(cptr: u64, info: u64, _: u64, _: u64, _: u64, _: u64, reply: u64) -> Resume {
+    if !is_short(info) {
+        return kernel_reply_receive_long(cptr, info, reply);
+    }
+    reply_receive::<false>(cptr, info, reply)
+}
+
+#[inline(never)]
+extern "C" fn kernel_reply_receive_long(cptr: u64, info: u64, reply: u64) -> Resume {
+    reply_receive::<true>(cptr, info, reply)
+}
+
+#[inline(always)]
+fn reply_receive<const LONG: bool>(cptr: u64, info: u64, reply: u64) -> Resume {
     let machine = enter();
-    let outcome = machine.kernel.fast_reply_receive(&mut machine.hart, cptr, info, reply);
-    machine.leave_after(outcome, number::REPLY_RECV)
+    let before = machine.kernel.current();
+    let outcome = machine.kernel.fast_reply_receive::<LONG>(&mut machine.hart, cptr, info, reply);
+    machine.leave_after(before, outcome, number::REPLY_RECV)
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn kernel_send(cptr: u64, info: u64) -> Resume {
     let machine = enter();
+    let before = machine.kernel.current();
     let outcome = machine.kernel.fast_send(&mut machine.hart, cptr, info);
-    machine.leave_after(outcome, number::SEND)
+    machine.leave_after(before, outcome, number::SEND)
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn kernel_receive(cptr: u64) -> Resume {
     let machine = enter();
+    let before = machine.kernel.current();
     let outcome = machine.kernel.fast_receive(&mut machine.hart, cptr);
-    machine.leave_after(outcome, number::RECV)
+    machine.leave_after(before, outcome, number::RECV)
 }
 
 /// The current thread's instruction raised an exception.

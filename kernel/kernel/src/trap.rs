@@ -8,15 +8,16 @@
 //! configuration saves all at once, because the report of a fault shows them.
 
 use core::arch::global_asm;
-use kernel_core::{Frame, number};
+use core::mem::offset_of;
+use kernel_core::{Pd, number};
 
 /// Where to leave the kernel to.
 #[repr(C)]
 pub struct Resume {
-    /// The registers to load.
-    pub frame: *mut Frame,
-    /// The address space to switch to; 0 if the same thread goes on that entered.
-    pub satp: u64,
+    /// The thread to run: its registers lie at the start of its PD.
+    pub pd: *mut (),
+    /// The thread that entered, if it is not the same; otherwise null.
+    pub before: *mut (),
 }
 
 global_asm!(
@@ -68,36 +69,37 @@ global_asm!(
         csrr    t1, sepc
         csrr    t0, scause
         li      t2, 8
-        bne     t0, t2, 1f
+        bne     t0, t2, 8f
 
         // A system call: go on behind it. The arguments are still in their registers.
         addi    t1, t1, 4
         sd      t1, 0(sp)
-        lla     t2, kernel_stack_top - 16
-        sd      sp, 0(t2)
-        mv      sp, t2
-        lla     ra, 2f
+        lla     sp, kernel_stack_top
         li      t0, {call}
-        beq     a7, t0, 5f
+        beq     a7, t0, 1f
         li      t0, {reply_receive}
-        beq     a7, t0, 6f
+        beq     a7, t0, 3f
         li      t0, {send}
-        beq     a7, t0, 7f
+        beq     a7, t0, 5f
         li      t0, {receive}
-        beq     a7, t0, 8f
-        tail    kernel_syscall
-    5:  tail    kernel_call
-    6:  tail    kernel_reply_receive
-    7:  tail    kernel_send
-    8:  tail    kernel_receive
+        beq     a7, t0, 6f
+        call    kernel_syscall
+        j       2f
+    6:  jal     kernel_receive
+        j       2f
+    5:  jal     kernel_send
+        j       2f
+    3:  jal     kernel_reply_receive
+        j       2f
+    1:  jal     kernel_call
 
     2:  beqz    a1, 4f
         // Leave to another thread. What the kernel's table maps is the same in all, so nothing happens to the kernel.
-        ld      t2, 0(sp)
+        ld      t0, {satp}(a0)
     .if {save_all} == 0
-        at_callee_saved sd, t2
+        at_callee_saved sd, a1
     .endif
-        csrw    satp, a1
+        csrw    satp, t0
         sfence.vma
         at_callee_saved ld, a0
     4:  csrw    sscratch, a0
@@ -123,16 +125,15 @@ global_asm!(
         sret
 
         // An exception or an interrupt.
-    1:  sd      t1, 0(sp)
+    8:  sd      t1, 0(sp)
         mv      a0, t0
         csrr    a1, stval
-        lla     t2, kernel_stack_top - 16
-        sd      sp, 0(t2)
-        mv      sp, t2
-        lla     ra, 2b
-        bltz    a0, 5f
-        tail    kernel_exception
-    5:  tail    kernel_interrupt
+        lla     sp, kernel_stack_top
+        bltz    a0, 7f
+        jal     kernel_exception
+        j       2b
+    7:  jal     kernel_interrupt
+        j       2b
 
         // The kernel's own exception. What it was doing is lost; its stack may be, too.
     9:  csrr    a0, scause
@@ -141,14 +142,13 @@ global_asm!(
         lla     sp, kernel_stack_top
         call    kernel_broken
 
-    // The first departure to user mode: a0 = frame, a1 = satp, a2 = a frame that nobody needs.
+    // The first departure to user mode; the stack is given up.
     .globl kernel_depart
     kernel_depart:
-        lla     sp, kernel_stack_top - 16
-        sd      a2, 0(sp)
         j       2b
     ",
     save_all = const cfg!(feature = "debug") as u8,
+    satp = const offset_of!(Pd, satp),
     call = const number::CALL,
     reply_receive = const number::REPLY_RECV,
     send = const number::SEND,
@@ -157,5 +157,5 @@ global_asm!(
 
 unsafe extern "C" {
     /// Leaves the kernel for the first time.
-    pub fn kernel_depart(frame: *mut Frame, satp: u64, unused: *mut Frame) -> !;
+    pub fn kernel_depart(resume: Resume) -> !;
 }
