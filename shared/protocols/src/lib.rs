@@ -7,3 +7,4 @@ pub mod model;
 pub mod model_pack;
 pub mod supervisor;
 pub mod system_table;
+pub mod uart;
