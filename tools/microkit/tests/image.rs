@@ -77,8 +77,8 @@ fn rich() -> (System, Vec<Elf>) {
         pd.maps = (0..8).map(|r| map(r, 0x1000_0000 * (r as u64 + 1), "r")).collect();
         pd.maps[0] = map(0, 0x3000, "rw");
         pd.maps[1] = map(1, 0x9000_0000, "rwx");
-        pd.maps.push(map(2, 0x7000_0000, "x"));
-        pd.maps.push(map(2, 0x7100_0000, ""));
+        pd.maps.push(map(2, 0xa000_0000, "x"));
+        pd.maps.push(map(2, 0xa100_0000, ""));
         system.pds.push(pd);
     }
     (system, vec![program(); 3])

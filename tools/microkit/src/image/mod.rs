@@ -79,7 +79,8 @@ fn place_with_lists(
     lists_bytes: u64,
 ) -> Result<Placement> {
     let reserved = board.kernel.reserved.iter();
-    let mut taken: Vec<_> = reserved.map(|reserved| (reserved.name.clone(), reserved.start..reserved.end)).collect();
+    let mut taken: Vec<_> =
+        reserved.map(|reserved| (format!("the {}", reserved.name), reserved.start..reserved.end)).collect();
     for pair in kernel.segments.windows(2) {
         let gap = pair[0].paddr + pair[0].bytes..pair[1].paddr;
         if !gap.is_empty() {
@@ -212,6 +213,3 @@ fn facts(placement: &Placement, system: &System, blob: &Blob, image_bytes: u64) 
         used_ram_bytes: placed.used_ram_bytes(),
     }
 }
-
-#[cfg(test)]
-mod tests;
