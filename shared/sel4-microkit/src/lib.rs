@@ -15,7 +15,7 @@
 //! ```
 //!
 //! Source that keeps to the names of the official crate compiles against either. Additions of this implementation are
-//! [`caps`], [`counters`], [`ENTRY`], the fields of [`Fault`] and the methods of [`Child`] that act on the child.
+//! [`caps`], [`counters`], [`ENTRY`], [`DEBUG`], the fields of [`Fault`] and the methods of [`Child`] that act on the child.
 //!
 //! The same ELF file runs under Microkit's seL4 and under the built-in kernel. It is linked by `pd.ld` beside this crate's
 //! manifest (see `.cargo/config.toml`) and finished by `kinglet finish`. On the host the crate compiles too, so that
@@ -61,6 +61,9 @@ pub use symbols::{pd_is_passive, pd_name, pd_name_bytes};
 
 /// Where every protection domain of this runtime begins, at boot and at each restart.
 pub const ENTRY: u64 = 0x20_0000;
+
+/// Whether this is the debug configuration, in which there is a kernel console to print on.
+pub const DEBUG: bool = cfg!(feature = "debug");
 
 /// First word of the section `.data_image` once `kinglet finish` has put the initial contents of `.data` behind it.
 pub const DATA_IMAGE_MAGIC: u64 = u64::from_le_bytes(*b"KNGLDATA");

@@ -6,6 +6,7 @@
 #![cfg(feature = "pd")]
 
 pub mod alarm;
+pub mod attack;
 pub mod raw;
 pub mod uart;
 pub mod verdict;

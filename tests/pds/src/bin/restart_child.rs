@@ -46,7 +46,7 @@ fn fault(run: u64) {
         }
         3 => {
             // SAFETY: there is no such capability.
-            unsafe { raw::syscall(number::SEND, Call { a: [300, 0, 0, 0, 0, 0, 0], t0: 0 }) };
+            unsafe { raw::syscall(number::SEND, Call { a: [1 << 30, 0, 0, 0, 0, 0, 0], t0: 0 }) };
         }
         4 => {
             // SAFETY: nothing is mapped there, so this faults.

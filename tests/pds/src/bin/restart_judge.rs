@@ -27,7 +27,7 @@ fn expected(run: u64, fault: &Fault) -> bool {
         0 => matches!(fault, Fault::VmFault(fault) if fault.addr == 8 && fault.fsr == 7 && !fault.is_prefetch),
         1 => matches!(fault, Fault::UserException(fault) if fault.number == 2),
         2 => matches!(fault, Fault::UnknownSyscall(fault) if fault.number == 12345),
-        3 => matches!(fault, Fault::CapFault(fault) if fault.cptr == 300 && !fault.in_recv_phase),
+        3 => matches!(fault, Fault::CapFault(fault) if fault.cptr == 1 << 30 && !fault.in_recv_phase),
         4 => matches!(fault, Fault::VmFault(fault) if fault.addr == 0x1000 && fault.is_prefetch),
         _ => matches!(fault, Fault::UserException(fault) if fault.number == 3),
     }
