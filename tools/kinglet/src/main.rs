@@ -9,6 +9,7 @@ mod expand;
 mod finish;
 mod graph;
 mod link;
+mod pack;
 mod run;
 mod table;
 
@@ -27,6 +28,8 @@ enum Command {
     Graph(graph::Args),
     /// Complete the linked ELF file of a protection domain, so that it can be composed and restarted
     Finish(finish::Args),
+    /// Make one file of all models and their samples
+    Pack(pack::Args),
     /// Boot an image in the board's emulator
     Run(run::Args),
 }
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
         Command::Expand(args) => expand::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Graph(args) => graph::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Finish(args) => finish::command(&args).map(|()| ExitCode::SUCCESS),
+        Command::Pack(args) => pack::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Run(args) => run::command(&args),
     };
     result.unwrap_or_else(|message| {
