@@ -4,6 +4,7 @@ use crate::clean::{GROWTH, clean};
 use crate::client::Client;
 use crate::output::Output;
 use crate::terminal::{REDRAW, Terminal};
+use core::fmt::{self, Write};
 use protocols::console::{
     ALL_CLIENTS, CHUNK, ClientStatus, FLAG_OUTPUT, FromClient, FromConsole, Level, MAX_CHUNKS, MAX_CLIENTS, MAX_LINE,
     TERMINAL_OWNER, kind,
@@ -60,6 +61,8 @@ pub struct Console<'a> {
     /// Answers under way: the slot to tell of next, and the question's argument.
     query: Option<(usize, u32)>,
     flush: Option<u32>,
+    /// Own lines that found no room.
+    unsaid: u64,
 }
 
 impl<'a> Console<'a> {
@@ -73,6 +76,7 @@ impl<'a> Console<'a> {
             next: 0,
             query: None,
             flush: None,
+            unsaid: 0,
         }
     }
 
@@ -92,10 +96,25 @@ impl<'a> Console<'a> {
         }
     }
 
+    /// Prints a line of the console's own.
+    pub fn say(&mut self, text: fmt::Arguments<'_>) {
+        if self.output.room() < WORST_LINE {
+            self.unsaid += 1;
+            return;
+        }
+        self.terminal.begin_line(&mut self.output);
+        // A queue of bytes takes everything; what is printed here is much shorter than the longest line.
+        let _ = write!(self.output, "console: {text}\r\n");
+    }
+
     /// One turn of bounded length: keys in, lines out, answers. True if more could be done at once.
     pub fn turn(&mut self, links: &mut impl Links) -> bool {
         let keys = self.pass_keys(links);
         let lines = self.take_lines(links);
+        if self.unsaid > 0 && self.output.room() >= WORST_LINE {
+            let unsaid = core::mem::take(&mut self.unsaid);
+            self.say(format_args!("dropped {unsaid} lines of its own"));
+        }
         self.terminal.settle(&mut self.output);
         self.push_out(links);
         let answered = self.answer(links);
@@ -235,11 +254,10 @@ impl<'a> Console<'a> {
             return;
         }
         self.terminal.begin_line(&mut self.output);
-        self.output.put(b"console: dropped ");
-        put_number(lost, &mut self.output);
-        self.output.put(if lost == 1 { b" line of " } else { b" lines of " });
-        self.output.put(name(&self.slots, slot).as_bytes());
-        self.output.put(b"\r\n");
+        let lines = if lost == 1 { "line" } else { "lines" };
+        let name = name(&self.slots, slot);
+        // As in `say`, which asks for more room than this needs: the caller has made room for a line and its report.
+        let _ = write!(self.output, "console: dropped {lost} {lines} of {name}\r\n");
     }
 
     fn push_out(&mut self, links: &mut impl Links) {
@@ -301,19 +319,4 @@ impl Default for Console<'_> {
 fn name<'a>(slots: &[Option<Slot<'a>>; MAX_CLIENTS], slot: usize) -> &'a str {
     let name = slots[slot].map_or("?", |who| who.name);
     name.get(..name.len().min(MAX_NAME)).unwrap_or("?")
-}
-
-fn put_number(number: u64, output: &mut Output) {
-    let mut digits = [0u8; 20];
-    let mut start = digits.len();
-    let mut rest = number;
-    loop {
-        start -= 1;
-        digits[start] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    output.put(&digits[start..]);
 }

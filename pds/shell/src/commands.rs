@@ -17,8 +17,6 @@ pub enum Argument {
     Level,
     /// Name of a model.
     Model,
-    /// Name of an input of the model before.
-    Input,
     /// Name of a script.
     Script,
     /// `on` or `off`.
@@ -64,8 +62,8 @@ pub const COMMANDS: &[Spec] = &[
     ),
     spec("mem", "", "memory of protection domains, and regions", &[], 0),
     spec("uptime", "", "time since the machine started", &[], 0),
-    spec("models", "[MODEL]", "models and how many inputs they have; of one, the inputs' names", &[Argument::Model], 0),
-    spec("infer", "MODEL INPUT", "run a model on an input, by name or number", &[Argument::Model, Argument::Input], 2),
+    spec("models", "", "models: sizes, work of one inference, how often each ran, how many inputs there are", &[], 0),
+    spec("infer", "MODEL INPUT", "run a model on one of its inputs, by number", &[Argument::Model, Argument::Free], 2),
     spec(
         "log",
         "[PD|all [LEVEL]]",
@@ -95,13 +93,13 @@ pub enum Command<'a> {
     /// `uptime`
     Uptime,
     /// `models`
-    Models(Option<&'a str>),
+    Models,
     /// `infer`
     Infer {
         /// Name of the model.
         model: &'a str,
-        /// Name or number of the input.
-        input: &'a str,
+        /// Number of the input.
+        input: usize,
     },
     /// `log`; without a name, of all.
     Log {
@@ -205,8 +203,11 @@ pub fn parse(words: &Words) -> Result<Command<'_>, CommandError<'_>> {
         "ps" => Command::Ps(first),
         "mem" => Command::Mem,
         "uptime" => Command::Uptime,
-        "models" => Command::Models(first),
-        "infer" => Command::Infer { model: needed, input: second.unwrap_or("") },
+        "models" => Command::Models,
+        "infer" => {
+            let word = second.unwrap_or("");
+            Command::Infer { model: needed, input: word.parse().map_err(|_| bad(word, "the number of an input"))? }
+        }
         "log" => {
             let wanted = "a level: off error warning info debug";
             let level = second.map(|word| Level::from_name(word).ok_or(bad(word, wanted))).transpose()?;
@@ -265,7 +266,7 @@ mod tests {
     #[test]
     fn every_command_of_the_table_is_understood() {
         for spec in COMMANDS {
-            let line = format!("{} {}", spec.name, ["on", "off"][..spec.needs].join(" "));
+            let line = format!("{} {}", spec.name, ["on", "1"][..spec.needs].join(" "));
             let answer = answer(&line);
             assert!(!answer.contains("no such command"), "{line}: {answer}");
         }
@@ -274,7 +275,7 @@ mod tests {
     #[test]
     fn commands() {
         assert_eq!(answer("log all debug"), "Log { of: Some(\"all\"), level: Some(Debug) }");
-        assert_eq!(answer("infer digits 3"), "Infer { model: \"digits\", input: \"3\" }");
+        assert_eq!(answer("infer digits 3"), "Infer { model: \"digits\", input: 3 }");
         assert_eq!(answer("sleep 0.25"), "Sleep(250000)");
         assert_eq!(answer("sleep 86400"), "Sleep(86400000000)");
         assert_eq!(answer("poweroff"), "PowerOff(0)");

@@ -5,6 +5,7 @@ use crate::reports::Facts;
 use crate::words::first_command;
 use core::fmt;
 use protocols::console::Level;
+use protocols::model_pack::ModelPack;
 use protocols::system_table::text;
 
 /// What the word before the cursor may become.
@@ -13,8 +14,6 @@ pub struct Completion<'a> {
     /// The word as far as it was typed.
     pub typed: &'a str,
     argument: Argument,
-    /// The word before, which names the model that an input is for.
-    model: &'a str,
 }
 
 impl<'a> Completion<'a> {
@@ -38,8 +37,7 @@ impl<'a> Completion<'a> {
             None => Argument::Command,
             Some(position) => *find(words.get(0)?)?.arguments.get(position)?,
         };
-        let model = rest[..rest.len() - typed.len()].split_whitespace().next_back().unwrap_or("");
-        Some(Self { typed, argument, model })
+        Some(Self { typed, argument })
     }
 
     /// Gives each word that it may become to `each`.
@@ -59,9 +57,7 @@ impl<'a> Completion<'a> {
             Argument::Level => Level::NAMES.iter().for_each(|(_, name)| offer(name)),
             Argument::Script => facts.scripts.names().for_each(offer),
             Argument::Switch => ["on", "off"].into_iter().for_each(offer),
-            Argument::Model | Argument::Input => {
-                let _ = self.model;
-            }
+            Argument::Model => facts.models.iter().flat_map(ModelPack::models).for_each(|model| offer(model.name())),
             Argument::Free => {}
         }
     }

@@ -7,6 +7,7 @@ pub mod complete;
 pub mod editor;
 pub mod history;
 pub mod keys;
+pub mod models;
 pub mod reports;
 pub mod scripts;
 pub mod shell;

@@ -6,6 +6,7 @@ use crate::units::{Bytes, Micros};
 use crate::world::World;
 use core::fmt::{self, Display};
 use protocols::console::{ClientStatus, Level, MAX_CLIENTS, TERMINAL_OWNER};
+use protocols::model_pack::ModelPack;
 use protocols::supervisor::{ChildStats, State};
 use protocols::system_table::{ANYWHERE, Header, NO_PARENT, PD_PASSIVE, PdEntry, RegionEntry, SystemTable, text};
 
@@ -29,6 +30,8 @@ pub struct Facts<'a> {
     pub table: SystemTable<'a>,
     /// The scripts.
     pub scripts: Scripts<'a>,
+    /// The models and their inputs, if there are any.
+    pub models: Option<ModelPack<'a>>,
 }
 
 impl Facts<'_> {
@@ -41,6 +44,7 @@ impl Facts<'_> {
             regions: &[],
         },
         scripts: Scripts::NONE,
+        models: None,
     };
 }
 

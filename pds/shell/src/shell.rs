@@ -8,14 +8,16 @@ use crate::complete::{Completion, List};
 use crate::editor::{Editor, Outcome};
 use crate::history::History;
 use crate::keys::{CANCEL_BYTE, Decoder};
+use crate::models;
 use crate::reports::{Clients, Facts, Report};
 use crate::units::Micros;
 use crate::words::{self, Words};
-use crate::world::World;
+use crate::world::{RunnerReply, World};
 use heapless::{Deque, String, Vec};
 use protocols::console::{
     ALL_CLIENTS, CHUNK, ClientStatus, FromClient, FromConsole, Level, MAX_CHUNKS, MAX_CLIENTS, MAX_LINE, kind,
 };
+use protocols::model;
 use protocols::supervisor::{NO_CHILD, Request, op, result};
 use protocols::system_table::text;
 use zerocopy::FromBytes;
@@ -34,6 +36,8 @@ const STEP_ENTRIES: usize = 3 * MAX_CHUNKS + 4;
 const STEPS: usize = 64;
 /// How long supervisor and console may take to answer, in microseconds.
 const ANSWER_TIMEOUT_US: u64 = 1_000_000;
+/// How long the model runner may take, which has the lowest priority and one job after the other to do.
+const RUNNER_TIMEOUT_US: u64 = 10_000_000;
 /// How long a farewell may take to reach the line.
 const FLUSH_TIMEOUT_US: u64 = 200_000;
 
@@ -61,6 +65,19 @@ enum Activity {
         pd: Option<usize>,
         /// The level to set.
         level: Option<Level>,
+    },
+    /// Waiting for what the model runner says of the model with this number in the pack.
+    AskingModel {
+        request: u32,
+        give_up_us: u64,
+        model: usize,
+    },
+    /// Waiting for a job to end.
+    Inferring {
+        job: u32,
+        give_up_us: u64,
+        model: usize,
+        input: usize,
     },
     /// Waiting until what was printed is out.
     PoweringOff {
@@ -164,6 +181,8 @@ impl<'a> Shell<'a> {
             Activity::Idle | Activity::Printing(..) => None,
             Activity::Sleeping { until_us } => Some(*until_us),
             Activity::Asking { give_up_us, .. }
+            | Activity::AskingModel { give_up_us, .. }
+            | Activity::Inferring { give_up_us, .. }
             | Activity::Querying { give_up_us, .. }
             | Activity::PoweringOff { give_up_us, .. } => Some(*give_up_us),
         }
@@ -231,6 +250,9 @@ impl<'a> Shell<'a> {
 
     /// Ends what runs, and all that was to follow it.
     fn cancel(&mut self, world: &mut impl World) {
+        if let Activity::Inferring { job, .. } = self.activity {
+            world.ask_runner(model::Request::ask(model::kind::CANCEL, job, 0));
+        }
         self.activity = Activity::Idle;
         self.frames.clear();
         self.line.clear();
@@ -376,7 +398,11 @@ impl<'a> Shell<'a> {
                 world.control(FromClient::new(kind::FLUSH).with_argument(token));
                 self.activity = Activity::PoweringOff { token, give_up_us: world.now_us() + FLUSH_TIMEOUT_US, code };
             }
-            Command::Models(_) | Command::Infer { .. } => {}
+            Command::Models => {
+                models::print_head(world);
+                self.ask_model(0, world);
+            }
+            Command::Infer { model, input } => self.infer(model, input, world),
         }
     }
 
@@ -450,6 +476,39 @@ impl<'a> Shell<'a> {
         self.activity = Activity::Querying { token, give_up_us, pd, level };
     }
 
+    /// Asks the model runner about a model of the pack, if there is such a one.
+    fn ask_model(&mut self, model: usize, world: &mut impl World) {
+        self.activity = Activity::Idle;
+        if self.facts().models.is_none_or(|pack| model >= pack.len()) {
+            return;
+        }
+        let request = self.token() as u32;
+        if world.ask_runner(model::Request::ask(model::kind::MODEL_INFO, request, model as u32)) {
+            let give_up_us = world.now_us() + RUNNER_TIMEOUT_US;
+            self.activity = Activity::AskingModel { request, give_up_us, model };
+        } else {
+            world.print(format_args!("models: the model runner takes no requests now"));
+        }
+    }
+
+    fn infer(&mut self, name: &str, input: usize, world: &mut impl World) {
+        let Some((model, packed)) = self.facts().models.and_then(|pack| pack.by_name(name)) else {
+            return world.print(format_args!("infer: there is no model '{name}'; models lists them"));
+        };
+        let Some(sample) = packed.sample(input) else {
+            let count = packed.samples();
+            return world.print(format_args!("infer: {name} has {count} inputs, numbered from 0; there is no {input}"));
+        };
+        let job = self.token() as u32;
+        match world.submit(job, model as u32, sample.input, sample.output.len()) {
+            Ok(()) => {
+                let give_up_us = world.now_us() + RUNNER_TIMEOUT_US;
+                self.activity = Activity::Inferring { job, give_up_us, model, input };
+            }
+            Err(error) => world.print(format_args!("infer: {error}")),
+        }
+    }
+
     // ---- Waiting ---------------------------------------------------------------------------------------------------
 
     /// Looks whether what is waited for has come, or will not come. False if it may still come.
@@ -467,6 +526,23 @@ impl<'a> Shell<'a> {
                     None => {
                         self.activity = Activity::Idle;
                         world.print(format_args!("the supervisor does not answer"));
+                    }
+                }
+            }
+            Activity::AskingModel { give_up_us, .. } | Activity::Inferring { give_up_us, .. } => {
+                match world.runner_reply() {
+                    Some(RunnerReply::Reply(reply)) => self.take_reply(&reply, world),
+                    Some(RunnerReply::Restarted) => {
+                        self.activity = Activity::Idle;
+                        world.print(format_args!("the model runner restarted"));
+                    }
+                    None if now < give_up_us => return false,
+                    None => {
+                        if let Activity::Inferring { job, .. } = self.activity {
+                            world.ask_runner(model::Request::ask(model::kind::CANCEL, job, 0));
+                        }
+                        self.activity = Activity::Idle;
+                        world.print(format_args!("the model runner does not answer"));
                     }
                 }
             }
@@ -497,6 +573,36 @@ impl<'a> Shell<'a> {
             result::ALREADY => world.print(format_args!("{command}: {name} runs already")),
             result::NO_SUCH_CHILD => world.print(format_args!("{command}: the supervisor does not know {name}")),
             other => world.print(format_args!("{command}: the supervisor refuses ({other})")),
+        }
+    }
+
+    /// Takes a reply of the model runner; one to something that was given up is of no use any more.
+    fn take_reply(&mut self, reply: &model::Reply, world: &mut impl World) {
+        let pack = self.facts().models;
+        match self.activity {
+            Activity::AskingModel { request, model, .. }
+                if (reply.kind, reply.job) == (model::kind::MODEL_INFO, request) =>
+            {
+                let packed = pack.and_then(|pack| pack.models().nth(model));
+                if let Some(packed) = packed {
+                    match reply.code {
+                        model::code::DONE => models::print_row(packed.name(), &reply.body(), packed.samples(), world),
+                        code => world.print(format_args!("{:<16} {}", packed.name(), model::code::text(code))),
+                    }
+                }
+                self.ask_model(model + 1, world);
+            }
+            Activity::Inferring { job, model, input, .. } if (reply.kind, reply.job) == (model::kind::SUBMIT, job) => {
+                self.activity = Activity::Idle;
+                let Some(packed) = pack.and_then(|pack| pack.models().nth(model)) else { return };
+                match (reply.code, packed.sample(input)) {
+                    (model::code::DONE, Some(sample)) => {
+                        models::print_result(packed.name(), input, &sample, &reply.body(), world);
+                    }
+                    (code, _) => world.print(format_args!("infer: {}", model::code::text(code))),
+                }
+            }
+            _ => {}
         }
     }
 

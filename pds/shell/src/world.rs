@@ -2,7 +2,38 @@
 
 use core::fmt;
 use protocols::console::{FromClient, FromConsole};
+use protocols::model;
 use protocols::supervisor::{Answer, ChildStats, Request};
+
+/// Why a job was not submitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubmitError {
+    /// There is no link to a model runner, or nothing goes through it.
+    NoRunner,
+    /// The tensors do not fit into the region that is shared with the runner.
+    TooLarge,
+    /// The runner has not given back the tensors of the job before.
+    Busy,
+}
+
+impl fmt::Display for SubmitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SubmitError::NoRunner => "the model runner takes no jobs now",
+            SubmitError::TooLarge => "the tensors do not fit into the region shared with the model runner",
+            SubmitError::Busy => "the model runner has not ended the job before",
+        })
+    }
+}
+
+/// What comes from the model runner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunnerReply {
+    /// A reply.
+    Reply(model::Reply),
+    /// It restarted; jobs and requests under way are lost.
+    Restarted,
+}
 
 /// The shell's links and devices, or what a test puts in their place.
 pub trait World {
@@ -26,6 +57,18 @@ pub trait World {
     fn answer(&mut self) -> Option<Answer>;
     /// What the supervisor publishes about a child.
     fn stats(&mut self, child: usize) -> Option<ChildStats>;
+
+    /// Gives the model runner an input and room for an output of that many bytes. The reply comes with this job number.
+    ///
+    /// # Errors
+    /// See [`SubmitError`].
+    fn submit(&mut self, job: u32, model: u32, input: &[u8], output_bytes: usize) -> Result<(), SubmitError>;
+    /// Sends the model runner a request without tensors. False if that is not possible now.
+    fn ask_runner(&mut self, request: model::Request) -> bool;
+    /// The next reply of the model runner.
+    fn runner_reply(&mut self) -> Option<RunnerReply>;
+    /// Copies the start of the output that a job's reply names, as much as there is room for; gives how much that is.
+    fn output(&mut self, result: &model::JobResult, into: &mut [u8]) -> usize;
 
     /// Switches the machine off with this exit status. Returns only if the machine cannot do that.
     fn power_off(&mut self, code: u8);
