@@ -43,7 +43,9 @@ pub struct Received {
     /// `ERROR_*`: what happened since the previous entry.
     pub errors: u8,
     /// Must be 0.
-    pub reserved: [u8; 6],
+    pub reserved: [u8; 2],
+    /// Errors of any kind that the driver has counted since it started.
+    pub error_count: u32,
     /// The bytes. Those with errors are among them.
     pub bytes: [u8; CHUNK],
 }
@@ -65,7 +67,7 @@ impl Received {
     /// An entry with the first bytes of `bytes`, as many as fit, and these errors.
     pub fn new(bytes: &[u8], errors: u8) -> Self {
         let (length, bytes) = fill(bytes);
-        Self { length, errors, reserved: [0; 6], bytes }
+        Self { length, errors, reserved: [0; 2], error_count: 0, bytes }
     }
 
     /// The valid bytes.
