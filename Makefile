@@ -122,6 +122,25 @@ graph: image ## Draw the system: build/BOARD/CONFIG/system.svg
 gdb: image ## Boot, halt before the first instruction, open a debugger
 	@tools/gdb.sh $(kinglet) $(image) $(board) $(CARGO_TARGET_DIR)/$(kernel_target)/release/kernel $(out)/pds
 
+# The programs of tests/systems, finished like all others.
+test_programs := $(build)/tests/$(CONFIG)/programs
+.PHONY: test-programs
+test-programs: tools
+	$(call say,building the test programs ($(CONFIG)))
+	@$(cargo_build) $(BUILD_STD) --release --target $(pd_target) -p sel4-microkit -p test-pds \
+		--features $(call join_commas,test-pds/pd $(if $(filter debug,$(CONFIG)),sel4-microkit/debug))
+	@$(cargo_build) -p system-tests
+	@mkdir -p $(test_programs)
+	@for pd in $(patsubst tests/pds/src/bin/%.rs,%,$(wildcard tests/pds/src/bin/*.rs)); do \
+		$(kinglet) finish $(CARGO_TARGET_DIR)/$(pd_target)/release/$$pd $(test_programs)/$$pd.elf || exit 1; done
+
+system_tests = $(CARGO_TARGET_DIR)/debug/system-tests --programs $(test_programs) --config $(CONFIG) --board $(board) \
+	$(if $(MICROKIT_SDK),--sdk $(MICROKIT_SDK) --official,--sdk $(sdk)) --output $(build)/tests/$(CONFIG)
+
+.PHONY: systems
+systems: test-programs $(if $(MICROKIT_SDK),,sdk) ## Boot the small systems in tests/systems (FILTER=NAME: only those)
+	@$(system_tests) $(if $(FILTER),--filter $(FILTER))
+
 # For scripts: the settings, as a shell reads them.
 .PHONY: print-settings
 print-settings: $(toolchain)

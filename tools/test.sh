@@ -48,7 +48,10 @@ step host "logic on the host: kernel core, composer, rings, drivers, shell, infe
 step loom "the ring under every interleaving (loom)" \
     env RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR="$CARGO_TARGET_DIR/loom" LOOM_MAX_PREEMPTIONS=3 \
     "$CARGO" test --locked --release -p ring loom
-step systems "small systems in the emulator" make systems TOOLCHAIN="$toolchain"
+step systems-debug "small systems in the emulator, debug configuration" \
+    make systems CONFIG=debug TOOLCHAIN="$toolchain"
+step systems-release "small systems in the emulator, release configuration" \
+    make systems CONFIG=release TOOLCHAIN="$toolchain"
 step main-debug "the main job, debug configuration" main_job debug "$toolchain"
 step main-release "the main job, release configuration" main_job release "$toolchain"
 if [ "$toolchain" = auto ] && command -v apt-get >/dev/null; then
