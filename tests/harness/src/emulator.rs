@@ -11,7 +11,7 @@ use crate::expect::{Expect, Input};
 /// The exit status of `timeout` when it had to stop its command, by a signal that could be caught or not.
 const TIMED_OUT: [i32; 2] = [124, 137];
 /// More output than this of one test is not kept.
-const MOST_OUTPUT_BYTES: usize = 1 << 20;
+const MOST_OUTPUT_BYTES: usize = 16 << 20;
 
 /// What is needed of a board's file.
 #[derive(Debug, Deserialize)]
