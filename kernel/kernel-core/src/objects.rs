@@ -114,7 +114,7 @@ pub(crate) struct Refill {
 }
 
 /// The right to use processor time.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct SchedContext {
     /// The thread that runs on it.
     pub thread: Id,
@@ -135,7 +135,7 @@ pub(crate) struct SchedContext {
 }
 
 /// A notification. Only the PD's own thread ever waits for it, so it needs no queue.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Notification {
     /// The signalled bits that were not delivered yet.
     pub pending: u64,
@@ -144,7 +144,7 @@ pub(crate) struct Notification {
 }
 
 /// A reply object.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Reply {
     /// The caller that waits for the reply, or the receiver that brought the object along and waits for a caller.
     pub thread: Id,
@@ -157,7 +157,7 @@ pub(crate) struct Reply {
 }
 
 /// Who a thread is, and what it does.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Thread<'a> {
     /// Capabilities of the Microkit CNode.
     pub caps: Option<&'a [Cap]>,
@@ -192,7 +192,7 @@ pub(crate) struct Thread<'a> {
 }
 
 /// Everything that one PD is to the kernel. The frame comes first: the machine layer's assembly relies on it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[repr(C, align(512))]
 pub struct Pd<'a> {
     /// The registers while the thread does not run.
