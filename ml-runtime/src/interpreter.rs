@@ -29,6 +29,7 @@ impl Observer for () {
 pub struct Interpreter<'a, 'm> {
     model: &'a Model<'m>,
     arena: &'a mut [u8],
+    bytes_copied: u64,
 }
 
 impl<'a, 'm> Interpreter<'a, 'm> {
@@ -39,7 +40,7 @@ impl<'a, 'm> Interpreter<'a, 'm> {
             return Err(needed);
         }
         let arena = arena.get_mut(..model.arena_bytes()).ok_or(needed)?;
-        Ok(Interpreter { model, arena })
+        Ok(Interpreter { model, arena, bytes_copied: 0 })
     }
 
     fn range(tensor: Option<Tensor<'_>>) -> Option<core::ops::Range<usize>> {
@@ -60,6 +61,12 @@ impl<'a, 'm> Interpreter<'a, 'm> {
     /// The bytes of output `index` in the arena after a run, under the same conditions.
     pub fn output(&self, index: usize) -> Option<&[u8]> {
         self.arena.get(Self::range(self.model.outputs().nth(index))?)
+    }
+
+    /// Bytes of tensors that all runs so far moved without computing anything: only a reshape between two of the
+    /// caller's buffers does that.
+    pub fn bytes_copied(&self) -> u64 {
+        self.bytes_copied
     }
 
     /// Runs a model loaded with [`Io::Arena`].
@@ -85,7 +92,7 @@ impl<'a, 'm> Interpreter<'a, 'm> {
             if observer.before(&step).is_break() {
                 return Err(InvokeError::Stopped);
             }
-            op.run(&node, step.scratch.0, &mut memory)?;
+            self.bytes_copied += op.run(&node, step.scratch.0, &mut memory)?;
             observer.after(&step);
         }
         Ok(())

@@ -68,8 +68,8 @@ impl<'t> Op<'t> {
         }
     }
 
-    /// Runs the operator.
-    pub fn run(&self, node: &Node<'t>, scratch_at: u32, memory: &mut Memory<'_, '_>) -> Result<(), InvokeError> {
+    /// Runs the operator. Returns how many bytes of tensors it copied without computing anything.
+    pub fn run(&self, node: &Node<'t>, scratch_at: u32, memory: &mut Memory<'_, '_>) -> Result<u64, InvokeError> {
         let changed = |_| InvokeError::ModelChanged;
         let output = node.output(0).map_err(changed)?;
         let scratch = (scratch_at, self.scratch_bytes());
@@ -80,10 +80,10 @@ impl<'t> Op<'t> {
             let left = signed(operands.inputs[0]);
             let right = signed(operands.inputs[1]);
             let output = signed_mut(operands.output);
-            return op.run(left, right, output).ok_or(InvokeError::ModelChanged);
+            return op.run(left, right, output).map(|()| 0).ok_or(InvokeError::ModelChanged);
         }
         if matches!(self, Op::Reshape) && first.record.place() == output.record.place() {
-            return Ok(());
+            return Ok(0);
         }
         let operands = memory.operands([&first], &output, scratch)?;
         let [source] = operands.inputs;
@@ -93,7 +93,7 @@ impl<'t> Op<'t> {
             Op::Quantize(op) => op.run(source, target),
             Op::Reshape => {
                 target.copy_from_slice(source);
-                Some(())
+                return Ok(source.len() as u64);
             }
             other => {
                 let output = signed_mut(target);
@@ -107,7 +107,7 @@ impl<'t> Op<'t> {
                 }
             }
         };
-        done.ok_or(InvokeError::ModelChanged)
+        done.map(|()| 0).ok_or(InvokeError::ModelChanged)
     }
 }
 
