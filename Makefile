@@ -99,8 +99,8 @@ pds: tools
 .PHONY: image
 image: pds $(if $(MICROKIT_SDK),,sdk) ## Compose the image of a board, for the built-in kernel or with MICROKIT_SDK=DIR for seL4
 	$(call say,composing $(SYSTEM) for $(board)$(if $(MICROKIT_SDK), on seL4))
-	@$(kinglet) pack --output $(out)/models.pack ml-runtime/models/*/
-	@cat boards/scripts/*.txt >$(out)/scripts.txt
+	@$(kinglet) pack ml-runtime/models --output $(out)/models.pack
+	@cp -f pds/shell/scripts.txt $(out)/scripts.txt
 	@$(kinglet) expand $(SYSTEM) --board $(board) --search-path $(search_path) \
 		--table $(out)/system_table.bin --output $(out)/$(basename $(notdir $(SYSTEM))).system
 	@$(microkit) $(out)/$(basename $(notdir $(SYSTEM))).system --board $(board) --config $(CONFIG) \
@@ -153,7 +153,13 @@ test: $(toolchain) ## Test everything: on the host, then whole systems in the em
 
 .PHONY: bench
 bench: ## Measure costs, counted exactly: prints them, and writes build/bench.json
-	@tools/bench.sh
+	@$(MAKE) image test-programs CONFIG=release
+	@rm -f $(build)/bench.json
+	@$(MAKE) bench-systems CONFIG=release
+
+.PHONY: bench-systems
+bench-systems:
+	@$(system_tests) --bench $(build)/bench.json $(if $(MICROKIT_SDK),,--system-report $(out)/report.txt)
 
 .PHONY: lint
 lint: $(toolchain) ## Check format and run the lints

@@ -53,6 +53,21 @@ pub fn collect(outcomes: &[Outcome], firmware_instructions: u64) -> Result<Figur
     Ok(figures)
 }
 
+/// Figures in bytes from the totals of a composer's report.
+///
+/// # Errors
+/// When the report cannot be read or has no such total.
+pub fn totals(report: &Path, names: &[&str]) -> Result<Figures, String> {
+    let text = std::fs::read_to_string(report).map_err(|why| format!("{}: {why}", report.display()))?;
+    let total = |name: &str| {
+        let mut lines = text.lines().skip_while(|line| *line != "[totals]").filter_map(|line| line.split_once(" = "));
+        let value = lines.find(|(key, _)| *key == name).and_then(|(_, value)| value.parse().ok());
+        let value = value.ok_or_else(|| format!("{}: there is no total '{name}'", report.display()))?;
+        Ok((name.to_owned(), Figure { value, unit: "bytes".into() }))
+    };
+    names.iter().map(|name| total(name)).collect()
+}
+
 /// Prints the figures and adds them to those in `file`.
 ///
 /// # Errors

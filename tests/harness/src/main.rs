@@ -55,6 +55,9 @@ struct Args {
     /// Run the benchmarks instead of the tests, and add what they measure to this JSON file
     #[arg(long)]
     bench: Option<PathBuf>,
+    /// With --bench: the composer's report of the whole system, for its memory and size
+    #[arg(long, requires = "bench")]
+    system_report: Option<PathBuf>,
 }
 
 /// One test, read from its folder.
@@ -84,7 +87,15 @@ fn run(args: &Args) -> Result<bool, String> {
     let (passed, outcomes) = run_all(args, &board, &tests);
     if let Some(file) = &args.bench {
         let baseline = bench::firmware_instructions(&board, &args.programs, &args.output)?;
-        let figures = bench::collect(&outcomes, baseline)?;
+        let mut figures = bench::collect(&outcomes, baseline)?;
+        if let Some(report) = &args.system_report {
+            figures.extend(bench::totals(report, &["idle_ram_bytes", "image_bytes"])?);
+        }
+        // The smallest PD of a system of nearly empty ones is what a PD costs at least.
+        let minimal = args.output.join("bench_boot.report");
+        if minimal.exists() && !args.official {
+            figures.extend(bench::totals(&minimal, &["pd_ram_bytes"])?);
+        }
         bench::report(&figures, file)?;
     }
     println!("{passed} passed, {} failed, {skipped} skipped", tests.len() - passed);
