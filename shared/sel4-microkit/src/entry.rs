@@ -1,14 +1,12 @@
 //! From `_start` to the main loop.
 //!
 //! Restarting a protection domain sets its program counter and nothing else, so `_start` makes everything as it was at
-//! first boot: stack pointer, `.bss`, `.data`, the borrow state of the IPC buffer. The image of `.data` is the
+//! first boot: stack pointer, `.bss`, `.data`. The image of `.data` is the
 //! read-only section `.data_image`, which `kinglet finish` fills after linking and marks with a magic word; a domain
 //! whose `.data` has no image stops at once rather than run with wrong data. What the composer writes lies in read-only
 //! sections and is left alone. Floating-point registers keep their values: nothing relies on them.
 
-use crate::abi::IPC_BUFFER_VADDR;
 use crate::handler::Handler;
-use crate::ipc_buffer::BORROWS_OFFSET;
 use crate::panicking::{abort_with, catch_unwind};
 use core::panic::UnwindSafe;
 
@@ -26,8 +24,6 @@ _start:
     lla     gp, __global_pointer$
     .option pop
     li      sp, {stack_top}
-    li      t0, {ipc_buffer}
-    sd      zero, {borrows}(t0)
 
     lla     t0, __bss_start
     lla     t1, __bss_end
@@ -54,8 +50,6 @@ _start:
     .size _start, . - _start
 "#,
     stack_top = const STACK_TOP,
-    ipc_buffer = const IPC_BUFFER_VADDR,
-    borrows = const BORROWS_OFFSET,
     image_magic = const crate::DATA_IMAGE_MAGIC,
 );
 

@@ -4,7 +4,10 @@
 //! buffer and the processor's registers around each system call, and only when the message has any.
 //!
 //! Slices of the message registers are handed out to closures. So that no two of them alias, and the kernel never writes
-//! under one, the buffer carries its own borrow state, in the word that the kernel leaves to the user.
+//! under one, there is a borrow state. It is a static that nothing points to, so the linker's optimiser sees that writing
+//! a message register does not change it, and removes it, checks and all, from programs that never lend the registers.
+
+use core::cell::Cell;
 
 use crate::abi::MAX_MESSAGE_REGISTERS;
 use crate::sys::FastRegisters;
@@ -14,18 +17,46 @@ use crate::sys::FastRegisters;
 struct IpcBuffer {
     tag: u64,
     registers: [u64; MAX_MESSAGE_REGISTERS],
-    /// The borrow state: 0, the number of shared borrows, or [`EXCLUSIVE`]. Cleared by the entry code.
-    borrows: u64,
+    user_data: u64,
     caps: [u64; 3],
     receive_path: [u64; 3],
 }
 
 const _: () = assert!(size_of::<IpcBuffer>() == 1024);
-/// The entry code in assembly clears this word.
-#[cfg(target_os = "none")]
-pub(crate) const BORROWS_OFFSET: usize = core::mem::offset_of!(IpcBuffer, borrows);
-
+/// The borrow state's value while the registers are lent for writing.
 const EXCLUSIVE: u64 = u64::MAX;
+
+/// 0, the number of shared borrows, or [`EXCLUSIVE`].
+#[cfg(target_os = "none")]
+static BORROWS: Borrows = Borrows(Cell::new(0));
+
+#[cfg(target_os = "none")]
+struct Borrows(Cell<u64>);
+
+// SAFETY: a protection domain has one thread and no signal handlers.
+#[cfg(target_os = "none")]
+unsafe impl Sync for Borrows {}
+
+#[cfg(not(target_os = "none"))]
+std::thread_local! {
+    static BORROWS: Cell<u64> = const { Cell::new(0) };
+}
+
+#[inline(always)]
+fn borrows() -> u64 {
+    #[cfg(target_os = "none")]
+    return BORROWS.0.get();
+    #[cfg(not(target_os = "none"))]
+    return BORROWS.get();
+}
+
+#[inline(always)]
+fn set_borrows(state: u64) {
+    #[cfg(target_os = "none")]
+    BORROWS.0.set(state);
+    #[cfg(not(target_os = "none"))]
+    BORROWS.set(state);
+}
 
 #[cfg(target_os = "none")]
 #[inline(always)]
@@ -42,26 +73,13 @@ fn buffer() -> *mut IpcBuffer {
             UnsafeCell::new(IpcBuffer {
                 tag: 0,
                 registers: [0; MAX_MESSAGE_REGISTERS],
-                borrows: 0,
+                user_data: 0,
                 caps: [0; 3],
                 receive_path: [0; 3],
             })
         };
     }
     BUFFER.with(UnsafeCell::get)
-}
-
-#[inline(always)]
-fn borrows() -> u64 {
-    // SAFETY: the buffer is mapped for as long as the protection domain runs, which has one thread; no reference ever
-    // covers this field.
-    unsafe { (*buffer()).borrows }
-}
-
-#[inline(always)]
-fn set_borrows(state: u64) {
-    // SAFETY: as in `borrows`.
-    unsafe { (*buffer()).borrows = state };
 }
 
 #[cold]
