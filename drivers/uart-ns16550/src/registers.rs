@@ -1,5 +1,5 @@
 //! The device's registers.
-#![allow(missing_docs, reason = "the items that the macros make cannot be documented")]
+#![allow(missing_docs, clippy::modulo_one, reason = "the macros make such items")]
 
 use tock_registers::fields::FieldValue;
 use tock_registers::interfaces::{Readable, Writeable};

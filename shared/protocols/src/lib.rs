@@ -7,4 +7,5 @@ pub mod model;
 pub mod model_pack;
 pub mod supervisor;
 pub mod system_table;
+pub mod timer;
 pub mod uart;
