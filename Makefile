@@ -131,8 +131,9 @@ test-programs: tools
 		--features $(call join_commas,test-pds/pd $(if $(filter debug,$(CONFIG)),sel4-microkit/debug))
 	@$(cargo_build) -p system-tests
 	@mkdir -p $(test_programs)
-	@for pd in $(patsubst tests/pds/src/bin/%.rs,%,$(wildcard tests/pds/src/bin/*.rs)); do \
+	@for pd in $(filter-out firmware_probe,$(patsubst tests/pds/src/bin/%.rs,%,$(wildcard tests/pds/src/bin/*.rs))); do \
 		$(kinglet) finish $(CARGO_TARGET_DIR)/$(pd_target)/release/$$pd $(test_programs)/$$pd.elf || exit 1; done
+	@cp -f $(CARGO_TARGET_DIR)/$(pd_target)/release/firmware_probe $(test_programs)/firmware_probe.elf
 
 system_tests = $(CARGO_TARGET_DIR)/debug/system-tests --programs $(test_programs) --config $(CONFIG) --board $(board) \
 	$(if $(MICROKIT_SDK),--sdk $(MICROKIT_SDK) --official,--sdk $(sdk)) --output $(build)/tests/$(CONFIG)
