@@ -1,4 +1,7 @@
 //! The console's command line.
+//!
+//! Bytes become keys ([`keys`]), keys a line ([`editor`]), a line commands ([`words`], [`commands`]); [`shell`] runs them,
+//! one after the other, and never waits: what it needs of the rest of the system is behind [`world::World`].
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
@@ -9,6 +12,7 @@ pub mod history;
 pub mod keys;
 pub mod models;
 pub mod reports;
+pub mod runner;
 pub mod scripts;
 pub mod shell;
 pub mod units;

@@ -20,7 +20,7 @@ pub enum Report {
     /// Memory.
     Memory,
     /// The console's clients, or the one in this slot.
-    Log(Option<usize>),
+    Log(Option<u32>),
 }
 
 /// What reports are made from.
@@ -48,8 +48,19 @@ impl Facts<'_> {
     };
 }
 
-/// The console's clients by slot: levels and counts, as it told last.
-pub type Clients = [Option<(Level, ClientStatus)>; MAX_CLIENTS];
+/// A client of the console, as it tells of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Client {
+    /// Its slot.
+    pub slot: u32,
+    /// Up to what urgency its lines are printed.
+    pub level: Level,
+    /// What was counted.
+    pub status: ClientStatus,
+}
+
+/// The console's clients.
+pub type Clients = heapless::Vec<Client, MAX_CLIENTS>;
 
 impl Report {
     /// Prints row `row`. False if there is no such row.
@@ -231,18 +242,16 @@ fn memory(row: usize, table: &SystemTable<'_>, world: &mut impl World) -> bool {
     true
 }
 
-fn log(row: usize, only: Option<usize>, clients: &Clients, table: &SystemTable<'_>, world: &mut impl World) -> bool {
-    let Some(slot) = row.checked_sub(1) else {
+fn log(row: usize, only: Option<u32>, clients: &Clients, table: &SystemTable<'_>, world: &mut impl World) -> bool {
+    let Some(index) = row.checked_sub(1) else {
         world.print(format_args!("{:<16} {:<8} {:>9} {:>9} {:>9}", "NAME", "LEVEL", "PRINTED", "HELD BACK", "DROPPED"));
         return true;
     };
-    let Some(client) = clients.get(slot) else { return false };
-    if let Some((level, status)) = client
-        && only.is_none_or(|only| only == slot)
-    {
+    let Some(Client { slot, level, status }) = clients.get(index) else { return false };
+    if only.is_none_or(|only| only == *slot) {
         let pd = usize::try_from(status.pd).ok().and_then(|pd| table.pds.get(pd));
         let name = pd.map_or("?", |pd| text(&pd.name));
-        let level = if slot == TERMINAL_OWNER { "-" } else { level.name() };
+        let level = if *slot == TERMINAL_OWNER as u32 { "-" } else { level.name() };
         world.print(format_args!(
             "{name:<16} {level:<8} {:>9} {:>9} {:>9}",
             status.printed, status.filtered, status.dropped

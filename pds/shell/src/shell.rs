@@ -9,13 +9,13 @@ use crate::editor::{Editor, Outcome};
 use crate::history::History;
 use crate::keys::{CANCEL_BYTE, Decoder};
 use crate::models;
-use crate::reports::{Clients, Facts, Report};
+use crate::reports::{Client, Clients, Facts, Report};
 use crate::units::Micros;
 use crate::words::{self, Words};
 use crate::world::{RunnerReply, World};
 use heapless::{Deque, String, Vec};
 use protocols::console::{
-    ALL_CLIENTS, CHUNK, ClientStatus, FromClient, FromConsole, Level, MAX_CHUNKS, MAX_CLIENTS, MAX_LINE, kind,
+    ALL_CLIENTS, CHUNK, ClientStatus, FromClient, FromConsole, Level, MAX_CHUNKS, MAX_LINE, kind,
 };
 use protocols::model;
 use protocols::supervisor::{NO_CHILD, Request, op, result};
@@ -41,8 +41,9 @@ const RUNNER_TIMEOUT_US: u64 = 10_000_000;
 /// How long a farewell may take to reach the line.
 const FLUSH_TIMEOUT_US: u64 = 200_000;
 
-/// What the shell is doing.
+/// What the shell is doing. The representation makes `Idle` all zeros: see [`Shell::new`].
 #[derive(Debug)]
+#[repr(u8)]
 enum Activity {
     /// Reading keys, or about to run the next command.
     Idle,
@@ -130,7 +131,7 @@ impl<'a> Shell<'a> {
     pub const fn new() -> Self {
         Self {
             facts: None,
-            clients: [None; MAX_CLIENTS],
+            clients: Clients::new(),
             decoder: Decoder::new(),
             editor: Editor::new(),
             history: History::new(),
@@ -470,7 +471,7 @@ impl<'a> Shell<'a> {
             return world.control(set_level(ALL_CLIENTS, level));
         }
         let token = self.token() as u32;
-        self.clients = [None; MAX_CLIENTS];
+        self.clients.clear();
         world.control(FromClient::new(kind::QUERY).with_argument(token));
         let give_up_us = world.now_us() + ANSWER_TIMEOUT_US;
         self.activity = Activity::Querying { token, give_up_us, pd, level };
@@ -608,10 +609,9 @@ impl<'a> Shell<'a> {
 
     fn take_status(&mut self, entry: &FromConsole) {
         let status = ClientStatus::read_from_prefix(entry.text());
-        if let (Some(client), Some(level), Ok((status, _))) =
-            (self.clients.get_mut(entry.argument as usize), Level::from_raw(entry.level), status)
-        {
-            *client = Some((level, status));
+        if let (Some(level), Ok((status, _))) = (Level::from_raw(entry.level), status) {
+            // A console that tells of more clients than there can be is not believed.
+            let _ = self.clients.push(Client { slot: entry.argument, level, status });
         }
     }
 
@@ -620,16 +620,14 @@ impl<'a> Shell<'a> {
             Activity::PoweringOff { token, code, .. } if token == argument => self.power_off(code, world),
             Activity::Querying { token, pd, level, .. } if token == argument => {
                 self.activity = Activity::Idle;
-                let of_pd = |client: &Option<(Level, ClientStatus)>| {
-                    client.is_some_and(|(_, status)| pd.is_some_and(|pd| status.pd == pd as u64))
-                };
-                let slot = self.clients.iter().position(of_pd);
+                let of_pd = |client: &&Client| pd.is_some_and(|pd| client.status.pd == pd as u64);
+                let slot = self.clients.iter().find(of_pd).map(|client| client.slot);
                 match (pd, slot, level) {
                     (Some(pd), None, _) => {
                         let name = text(&self.facts().table.pds[pd].name);
                         world.print(format_args!("log: {name} has no link to the console"));
                     }
-                    (Some(_), Some(slot), Some(level)) => world.control(set_level(slot as u32, level)),
+                    (Some(_), Some(slot), Some(level)) => world.control(set_level(slot, level)),
                     _ => self.activity = Activity::Printing(Report::Log(slot), 0),
                 }
             }
