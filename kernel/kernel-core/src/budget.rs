@@ -68,14 +68,6 @@ impl SchedContext {
 
     fn take(&mut self, used: u64, min_budget: u64) {
         let mut used = used;
-        if used >= self.budget {
-            // Every whole budget that was overrun moves all refills one period on.
-            let periods = used / self.budget;
-            for refill in &mut self.refills[..2] {
-                refill.time = refill.time.saturating_add(periods.saturating_mul(self.period));
-            }
-            used %= self.budget;
-        }
         while used >= self.refills[0].amount {
             let mut head = self.refills[0];
             used -= head.amount;

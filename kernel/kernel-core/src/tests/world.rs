@@ -352,15 +352,4 @@ impl World {
         }
         self.machine.now = end;
     }
-
-    /// Runs all PDs to their first receive.
-    pub fn start(&mut self) {
-        while let Some(pd) = self.current() {
-            if self.kernel.pd(id(pd)).thread.passive {
-                self.become_passive();
-            } else {
-                self.recv();
-            }
-        }
-    }
 }
