@@ -146,7 +146,8 @@ fn check_segments(elf: &Elf) -> Result<(), String> {
 
 /// File ranges of the contents of `.data` and of `.data_image`, checked against each other.
 fn ranges(elf: &Elf) -> Result<(Range<usize>, Range<usize>), String> {
-    let (image_address, image) = file_range(elf, ".data_image")?.ok_or("no section .data_image; was it linked with pd.ld?")?;
+    let (image_address, image) =
+        file_range(elf, ".data_image")?.ok_or("no section .data_image; was it linked with pd.ld?")?;
     if !lies_in_read_only_segment(elf, image_address) {
         return Err("the section .data_image is writable, so a restart could not trust it".into());
     }
