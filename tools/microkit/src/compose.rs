@@ -32,8 +32,21 @@ fn compose(args: &Args, sdk: &Sdk) -> Result<()> {
     let target = sdk.select(&args.board, &args.config)?;
     let board = &target.board;
     let kernel = target.kernel(args.override_kernel.as_deref())?;
-    let search = SearchPath { folders: args.search_path.iter().cloned().chain([PathBuf::from(".")]).collect() };
+    let (system, mut elfs) = read(args, board)?;
+    let in_system = |e: Error| e.in_file(&args.system);
+    let placement = image::place(&system, &elfs, &kernel, board).map_err(in_system)?;
+    patch::patch(&system, &mut elfs, &placement.region_paddrs).map_err(in_system)?;
+    let (file, facts) = image::write(&placement, &system, &elfs, board, args.image_type).map_err(in_system)?;
 
+    write(&args.output, &file)?;
+    write(&args.report, report::text(&system, board, &facts)?.as_bytes())?;
+    println!("{}: {} for {} ({})", args.output.display(), report::size(file.len() as u64), args.board, args.config);
+    Ok(())
+}
+
+/// Reads the description and the program images, one for each PD, and checks them against each other.
+pub fn read(args: &Args, board: &Board) -> Result<(System, Vec<Elf>)> {
+    let search = SearchPath { folders: args.search_path.iter().cloned().chain([PathBuf::from(".")]).collect() };
     let text = read_bounded(&args.system, MAX_DESCRIPTION_BYTES)?;
     let in_system = |e: Error| e.in_file(&args.system);
     let text = std::str::from_utf8(&text).map_err(|e| {
@@ -48,14 +61,7 @@ fn compose(args: &Args, sdk: &Sdk) -> Result<()> {
     for pd in &system.pds {
         elfs.push(load(pd, &system, board, &search).map_err(in_system)?);
     }
-    let placement = image::place(&system, &elfs, &kernel, board).map_err(in_system)?;
-    patch::patch(&system, &mut elfs, &placement.region_paddrs).map_err(in_system)?;
-    let (file, facts) = image::write(&placement, &system, &elfs, board, args.image_type).map_err(in_system)?;
-
-    write(&args.output, &file)?;
-    write(&args.report, report::text(&system, board, &facts)?.as_bytes())?;
-    println!("{}: {} for {} ({})", args.output.display(), report::size(file.len() as u64), args.board, args.config);
-    Ok(())
+    Ok((system, elfs))
 }
 
 /// Reads the program image of a PD and checks it against the system.

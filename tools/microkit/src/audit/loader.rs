@@ -4,6 +4,7 @@
 //! follows its lists of what to move and clear.
 
 use crate::error::{Error, Result};
+use crate::image::format::crc32;
 use kernel_layout::{BootBlock, BootInfo, CopyRange, KERNEL_VA_OFFSET, MAGIC, ZeroRange};
 use object::LittleEndian;
 use object::elf;
@@ -93,7 +94,12 @@ impl Memory {
         self.pages.contains_key(&paddr)
     }
 
-    fn table<T: FromBytes + Immutable + KnownLayout + Copy>(&self, paddr: u64, count: u64, what: &str) -> Result<Vec<T>> {
+    fn table<T: FromBytes + Immutable + KnownLayout + Copy>(
+        &self,
+        paddr: u64,
+        count: u64,
+        what: &str,
+    ) -> Result<Vec<T>> {
         let bytes = count.checked_mul(size_of::<T>() as u64).filter(|bytes| *bytes <= MAX_BYTES >> 8);
         let bytes = bytes.and_then(|bytes| self.read(paddr, bytes));
         let bytes = bytes.ok_or_else(|| wrong(format!("its {what} lie outside of it")))?;
@@ -121,6 +127,11 @@ impl Machine {
             if word(12) as usize != body.len() || word(16) != word(20) {
                 return Err(wrong("its U-Boot header has a wrong length or an entry that is not its start"));
             }
+            let mut unsigned = header.to_vec();
+            unsigned[4..8].fill(0);
+            if word(4) != crc32(&unsigned) || word(24) != crc32(body) {
+                return Err(wrong("its U-Boot header has a wrong checksum"));
+            }
             memory.write(word(16).into(), body)?;
         } else {
             memory.write(binary_start, file)?;
@@ -128,13 +139,15 @@ impl Machine {
         let boot_block = memory.find_boot_block()?;
         for copy in memory.table::<CopyRange>(boot_block.copies_paddr, boot_block.copies_count, "copies")? {
             check_length(copy.source, copy.bytes)?;
-            let bytes = memory.read(copy.source, copy.bytes).ok_or_else(|| wrong("a copy reads what it does not store"))?;
+            let bytes =
+                memory.read(copy.source, copy.bytes).ok_or_else(|| wrong("a copy reads what it does not store"))?;
             memory.write(copy.destination, &bytes)?;
         }
         for zero in memory.table::<ZeroRange>(boot_block.zeros_paddr, boot_block.zeros_count, "ranges to clear")? {
             memory.clear(zero.start, zero.bytes)?;
         }
-        let (blob_paddr, info) = memory.boot_info(&boot_block).ok_or_else(|| wrong("its boot information is damaged"))?;
+        let (blob_paddr, info) =
+            memory.boot_info(&boot_block).ok_or_else(|| wrong("its boot information is damaged"))?;
         let blob = memory.read(blob_paddr, info.bytes).ok_or_else(|| wrong("its boot blob is cut off"))?;
         Ok(Machine { memory, boot_block, blob, blob_paddr })
     }

@@ -270,14 +270,15 @@ fn walk_table(
             vaddr |= u64::MAX << 39;
         }
         if entry & (READ | WRITE | EXECUTE) == 0 {
-            if level == 0 || entry & (USER | ACCESSED | DIRTY) != 0 || entry >> 54 != 0 {
+            if level == 0 || entry & (USER | GLOBAL | ACCESSED | DIRTY | 0x300) != 0 || entry >> 54 != 0 {
                 return Err(malformed);
             }
             walk_table(paddr, level - 1, vaddr, read, found)?;
             continue;
         }
         let access = Access::of_bits(entry);
-        let usable = access.bits() & !GLOBAL == entry & 0xff & !GLOBAL;
+        // Global means the kernel's, which is the same everywhere: user mode's pages must not outlive a switch.
+        let usable = access.bits() == entry & 0xff;
         if !usable || entry >> 54 != 0 || entry & 0x300 != 0 || !paddr.is_multiple_of(bytes) {
             return Err(malformed);
         }
