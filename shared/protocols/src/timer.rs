@@ -23,7 +23,7 @@
 //! [`Event`]s. When the link begins a session anew, their timers are gone and they set them again.
 
 mod client;
-pub use client::{Call, ChannelCall, Expired, Timer, TimerError};
+pub use client::{Call, CallChannel, ChannelCall, Expired, Timer, TimerError};
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 

@@ -57,7 +57,7 @@ pub use message::{
     with_msg_regs_mut,
 };
 pub use sel4_microkit_macros::protection_domain;
-pub use symbols::{pd_is_passive, pd_name, pd_name_bytes};
+pub use symbols::{notification_channels, pd_is_passive, pd_name, pd_name_bytes};
 
 /// Where every protection domain of this runtime begins, at boot and at each restart.
 pub const ENTRY: u64 = 0x20_0000;

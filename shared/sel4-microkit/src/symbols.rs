@@ -138,6 +138,11 @@ pub(crate) fn irq_channels() -> ChannelSet {
     ChannelSet::from_bits(pd_irqs())
 }
 
+/// The channels on which this protection domain may notify its peers.
+pub fn notification_channels() -> ChannelSet {
+    ChannelSet::from_bits(pd_notifications())
+}
+
 /// Whether this protection domain is passive: it runs only on its callers' scheduling contexts.
 pub fn pd_is_passive() -> bool {
     // SAFETY: the reference is valid for reads. The byte is read as an integer, so that no value of it can be wrong.

@@ -11,16 +11,19 @@ pub trait Call {
     fn call(&self, label: u64, message: &[u64], answer: &mut [u64]) -> (u64, usize);
 }
 
+/// Calls on a channel: its id, then as [`Call::call`].
+pub type CallChannel = fn(usize, u64, &[u64], &mut [u64]) -> (u64, usize);
+
 /// Calls by a channel of the protection domain. [`timer!`](crate::timer!) makes it.
 #[derive(Clone, Copy)]
 pub struct ChannelCall {
     channel: usize,
-    call: fn(usize, u64, &[u64], &mut [u64]) -> (u64, usize),
+    call: CallChannel,
 }
 
 impl ChannelCall {
-    /// `call` is called with `channel`, and otherwise as [`Call::call`].
-    pub const fn new(channel: usize, call: fn(usize, u64, &[u64], &mut [u64]) -> (u64, usize)) -> Self {
+    /// Calls by `call`, with this `channel`.
+    pub const fn new(channel: usize, call: CallChannel) -> Self {
         Self { channel, call }
     }
 
