@@ -33,6 +33,8 @@ pub(crate) const CONSUMER: usize = 8;
 pub(crate) const WANTS_ENTRIES: usize = 9;
 /// Not 0: the owner sleeps until the peer pops; each sleep has another number.
 pub(crate) const WANTS_ROOM: usize = 10;
+/// The peer's epoch that the owner looked at last, whether it joined that or not. A peer that starts takes another one.
+pub(crate) const LOOKED_AT: usize = 11;
 /// First word of the slots.
 pub(crate) const SLOTS: usize = INDEX_BYTES / WORD;
 

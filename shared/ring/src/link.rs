@@ -15,7 +15,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::error::{LinkError, OpenError, PushError, Side};
 use crate::layout::{
-    CONSUMER, EPOCH, JOINED, PRODUCER, SLOTS, Terms, WANTS_ENTRIES, WANTS_ROOM, capacity, region_bytes,
+    CONSUMER, EPOCH, JOINED, LOOKED_AT, PRODUCER, SLOTS, Terms, WANTS_ENTRIES, WANTS_ROOM, capacity, region_bytes,
 };
 use crate::wire::{ChannelNotifier, Notify};
 use crate::words::{Ordering, WORD, Words, fence};
@@ -147,7 +147,11 @@ impl<Tx: Entry, Rx: Entry, N: Notify> Link<Tx, Rx, N> {
         }
         let terms = Terms { protocol, version };
         let outgoing_capacity = capacity(own.bytes(), size_of::<Tx>());
-        let epoch = own.load(EPOCH).wrapping_add(1).max(1);
+        // Another one than before, and than what the peer knows: the page may be left from a life that went wrong.
+        let mut epoch = own.load(EPOCH).wrapping_add(1).max(1);
+        if epoch == peer.load(LOOKED_AT) {
+            epoch = epoch.wrapping_add(1).max(1);
+        }
         own.store(JOINED, 0);
         terms.write(&own, outgoing_capacity, size_of::<Tx>());
         fence(Ordering::Release);
@@ -195,6 +199,7 @@ impl<Tx: Entry, Rx: Entry, N: Notify> Link<Tx, Rx, N> {
         }
         // Pairs with the fence before the peer's store of its epoch: the header is as that start wrote it.
         fence(Ordering::Acquire);
+        self.own.store(LOOKED_AT, epoch);
         match self.terms.check(&self.peer, size_of::<Rx>()) {
             Ok(capacity) => self.incoming.capacity = capacity,
             Err(cause) => {
