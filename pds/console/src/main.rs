@@ -39,7 +39,8 @@ struct Domain {
     wires: Wires,
 }
 
-#[protection_domain]
+/// Nine links, which are moved a few times, take more than the usual stack.
+#[protection_domain(stack_size = 0x4000)]
 fn init() -> Domain {
     let table_start = memory_region_symbol!(system_table: *mut u8);
     let table_bytes = *var!(system_table_size: usize = 0);

@@ -79,6 +79,10 @@ impl Children for Kernel {
         let _ = Child::new(id).resume();
     }
 
+    fn stack_pointer(&mut self, id: usize) -> Option<u64> {
+        Child::new(id).read_registers(false).ok().map(|registers| registers.sp)
+    }
+
     fn consumed_us(&mut self, id: usize) -> Option<u64> {
         SchedContext::from_slot(id as u64 + 1).consumed_us().ok()
     }

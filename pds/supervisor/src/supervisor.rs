@@ -19,6 +19,8 @@ pub trait Children {
     fn stop(&mut self, id: usize);
     /// Stops the child and lets it go on at once: a system call in which it is blocked begins anew.
     fn renew(&mut self, id: usize);
+    /// The stack pointer of a child that has faulted, or none if it cannot be read.
+    fn stack_pointer(&mut self, id: usize) -> Option<u64>;
     /// Microseconds of CPU time since the last time this was asked, or none if that cannot be read.
     fn consumed_us(&mut self, id: usize) -> Option<u64>;
 }
@@ -99,7 +101,7 @@ impl<'a> Supervisor<'a> {
     pub fn fault(&mut self, id: usize, fault: Fault, now_ticks: u64, children: &mut impl Children) {
         let ticks_per_second = self.wiring.map_or(0, |(table, _)| table.header.timebase_hz);
         let Some(child) = self.children.get_mut(id).and_then(Option::as_mut) else { return };
-        let fault = Told { fault, stack_bytes: child.stack_bytes };
+        let fault = Told { fault, stack_pointer: children.stack_pointer(id), stack_bytes: child.stack_bytes };
         child.stats.faults += 1;
         child.stats.fault_pc = fault.pc();
         child.stats.fault_address = fault.address();

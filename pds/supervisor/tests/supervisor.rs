@@ -22,6 +22,9 @@ impl Children for Log {
     fn renew(&mut self, id: usize) {
         self.0.push(("renew", id));
     }
+    fn stack_pointer(&mut self, _: usize) -> Option<u64> {
+        None
+    }
     fn consumed_us(&mut self, id: usize) -> Option<u64> {
         (id != 2).then_some(10)
     }
