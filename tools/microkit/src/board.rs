@@ -38,6 +38,10 @@ pub struct KernelFacts {
     pub plic_context: u32,
     /// Ticks per second of the `time` register.
     pub timebase_hz: u64,
+    /// RAM where the loader leaves data for the firmware. Systems can use it, but a loader of ELFs would refuse to load
+    /// anything there, so it is the kernel's boot code that fills it.
+    #[serde(default)]
+    pub loader_data: Option<Reserved>,
     /// Device memory that belongs to the kernel or the firmware; no PD may map it.
     pub reserved: Vec<Reserved>,
 }
@@ -70,6 +74,11 @@ impl Board {
     /// The RAM that systems can use: all that is managed, without the firmware's part.
     pub fn ram(&self) -> Range<u64> {
         self.firmware().end..self.kernel.ram_base + self.kernel.ram_bytes
+    }
+
+    /// RAM that a loader of ELFs leaves to the kernel's boot code; may be empty.
+    pub fn loader_data(&self) -> Range<u64> {
+        self.kernel.loader_data.as_ref().map_or(0..0, |data| data.start..data.end)
     }
 
     /// The part of the RAM that the firmware keeps. It protects itself: to the kernel this is a device that nobody may

@@ -10,6 +10,8 @@ use microkit::image::kernel::Kernel;
 use microkit::image::paging::{Access, Mapping, root_of_satp, walk};
 use microkit::image::{ImageType, place};
 use microkit::model::System;
+use object::LittleEndian;
+use object::read::elf::{ElfFile64, ProgramHeader};
 use proptest::prelude::*;
 use support::*;
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
@@ -172,6 +174,27 @@ fn an_elf_leaves_little_to_the_boot_code() {
 }
 
 #[test]
+fn an_elf_leaves_the_loaders_data_alone() {
+    let loader_data = board().loader_data();
+    let mut system = System { pds: vec![pd("hello")], ..System::default() };
+    system.regions = vec![region("filled", 0x3000, 0x1000), region("across", LARGE + 0x4000, 0x1000)];
+    system.regions[0].paddr = Some(loader_data.end - 0x2000);
+    system.regions[0].prefill = Some(vec![9; 0x2800]);
+    system.regions[1].paddr = Some(loader_data.start - LARGE);
+    let (file, _) = compose(&system, &mut [program()], ImageType::Elf).unwrap();
+    let elf = ElfFile64::<LittleEndian>::parse(&*file).unwrap();
+    for header in elf.elf_program_headers() {
+        let start = header.p_paddr(LittleEndian);
+        let end = start + header.p_memsz(LittleEndian);
+        assert!(end <= loader_data.start || loader_data.end <= start, "{start:#x}..{end:#x}");
+    }
+    let machine = Machine::load(&file, KERNEL_PADDR).unwrap();
+    assert_eq!(machine.memory.read(loader_data.end - 0x2000, 0x2800).unwrap(), [9; 0x2800]);
+    let across = machine.memory.read(loader_data.start - LARGE, LARGE + 0x4000).unwrap();
+    assert!(across.iter().all(|byte| *byte == 0));
+}
+
+#[test]
 fn the_kernel_sees_itself_the_ipc_buffers_and_the_interrupt_controller() {
     let (system, mut elfs) = rich();
     let (file, facts) = compose(&system, &mut elfs, ImageType::Elf).unwrap();
@@ -190,7 +213,7 @@ fn the_kernel_sees_itself_the_ipc_buffers_and_the_interrupt_controller() {
         assert_eq!(rights(IPC_WINDOW + 0x1000 * index as u64), Some((pd.ipc_buffer, true, true, false)));
     }
     assert_eq!(rights(boot_info(&machine).plic_vaddr + 0x20_1004), Some((0x0c20_1004, true, true, false)));
-    assert!(own.iter().all(|m| !m.access.user && !(m.access.write && m.access.execute)));
+    assert!(own.iter().all(|m| !(m.access.user || m.access.write && m.access.execute)));
     let pages = own.len() as u64;
     assert_eq!(pages, 2 + 1 + 3 + 2 + facts.boot_blob.clone().count() as u64 / 0x1000 + 3 + 3);
     for info in pds(&machine) {

@@ -43,8 +43,8 @@ pub fn check(
         })
         .collect();
     let mut all = Vec::new();
-    for index in 0..system.pds.len() {
-        let granted = granted(view, system, &elfs[index], index, &regions, &mut owners, &mut findings);
+    for (index, elf) in elfs.iter().enumerate().take(system.pds.len()) {
+        let granted = granted(view, system, elf, index, &regions, &mut owners, &mut findings);
         let found = found(view, index, &mut owners);
         all.push((sentences(&found, &owners), sentences(&granted, &owners)));
     }

@@ -45,6 +45,17 @@ pub struct Plan {
     in_place: Vec<Run>,
 }
 
+impl Run {
+    /// Cuts the run in two at an address within it.
+    fn split(self, at: u64) -> [Run; 2] {
+        let Run { memory, stored_end } = self;
+        [
+            Run { memory: memory.start..at, stored_end: stored_end.min(at) },
+            Run { memory: at..memory.end, stored_end: stored_end.max(at) },
+        ]
+    }
+}
+
 /// Merges the blocks to runs, in the order of their addresses.
 fn runs(placed: &Placed) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
@@ -62,21 +73,34 @@ fn runs(placed: &Placed) -> Vec<Run> {
     runs
 }
 
+/// Cuts runs where they enter or leave a range.
+fn cut(runs: Vec<Run>, range: &Range<u64>) -> Vec<Run> {
+    let cut_at = |runs: Vec<Run>, at: u64| {
+        let cut = |run: Run| {
+            if run.memory.start < at && at < run.memory.end { run.split(at).to_vec() } else { vec![run] }
+        };
+        runs.into_iter().flat_map(cut).collect()
+    };
+    cut_at(cut_at(runs, range.start), range.end)
+}
+
 impl Plan {
-    /// Decides how an image of a kind is loaded to `start`.
+    /// Decides how an image of a kind is loaded to `start`. In an ELF nothing lies in `loader_data`.
     ///
     /// # Errors
     /// The RAM has no room for what the boot code must move.
-    pub fn new(kind: ImageType, placed: &Placed, start: u64) -> Result<Plan> {
+    pub fn new(kind: ImageType, placed: &Placed, start: u64, loader_data: &Range<u64>) -> Result<Plan> {
         let mut plan = Plan::default();
         let mut moved = Vec::new();
-        let mut avoid = Vec::new();
+        let mut avoid = vec![loader_data.clone()];
         let mut end = start;
-        for run in runs(placed) {
+        for run in cut(runs(placed), loader_data) {
             // An ELF is started at its lowest address, so nothing may lie below the kernel.
             let in_place = run.memory.start >= start
-                && (kind == ImageType::Elf
-                    || run.stored_end > run.memory.start && run.memory.start - end <= LARGEST_GAP);
+                && (kind == ImageType::Elf && !loader_data.contains(&run.memory.start)
+                    || kind != ImageType::Elf
+                        && run.stored_end > run.memory.start
+                        && run.memory.start - end <= LARGEST_GAP);
             if in_place {
                 avoid.push(if kind == ImageType::Elf { run.memory.clone() } else { run.memory.start..run.stored_end });
                 end = if kind == ImageType::Elf { end } else { run.stored_end };
@@ -114,8 +138,8 @@ impl Plan {
         }
         if source + total > ram.end {
             return Err(Error::new(format!(
-                "an image of this type needs {total:#x} free bytes of RAM for what the boot code moves to fixed addresses; \
-                 use --image-type elf"
+                "{total:#x} bytes of RAM must be free together for what the boot code moves to fixed addresses; make memory \
+                 regions smaller, or place fixed ones elsewhere"
             )));
         }
         for range in moved {

@@ -59,7 +59,7 @@ pub fn place(system: &System, elfs: &[Elf], kernel_elf: &[u8], board: &Board) ->
         let mut needed = 0;
         for kind in format::ALL {
             // A type that has no room is refused when it is asked for.
-            let Ok(plan) = Plan::new(kind, &placement.placed, kernel.entry) else { continue };
+            let Ok(plan) = Plan::new(kind, &placement.placed, kernel.entry, &board.loader_data()) else { continue };
             let bytes = plan.copies.len() * size_of::<CopyRange>() + plan.zeros.len() * size_of::<ZeroRange>();
             needed = needed.max(bytes as u64);
         }
@@ -143,7 +143,7 @@ pub fn write(
     kind: ImageType,
 ) -> Result<(Vec<u8>, ImageFacts)> {
     let Placement { placed, kernel, .. } = placement;
-    let plan = Plan::new(kind, placed, kernel.entry)?;
+    let plan = Plan::new(kind, placed, kernel.entry, &board.loader_data())?;
     let satps: Vec<u64> = (placement.pd_spaces.iter())
         .zip(1..)
         .map(|(space, asid)| paging::satp(space.root_paddr(placed), asid))
