@@ -35,7 +35,7 @@ fn opaque<T>(reference: &'static T) -> &'static T {
     let mut pointer: *const T = reference;
     // SAFETY: no instruction is emitted, and the pointer that comes out is the one that went in.
     unsafe {
-        core::arch::asm!("/* {0} */", inlateout(reg) pointer, options(pure, nomem, nostack, preserves_flags));
+        core::arch::asm!("/* {0} */", inlateout(reg) pointer, options(pure, readonly, nostack, preserves_flags));
         &*pointer
     }
 }

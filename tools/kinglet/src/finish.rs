@@ -182,3 +182,171 @@ fn lies_in_read_only_segment(elf: &Elf, address: u64) -> bool {
             && offset.is_some_and(|offset| offset < header.p_filesz(LittleEndian))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const DATA: [u8; 16] = *b"initial contents";
+
+    /// What a test makes wrong.
+    #[derive(Clone)]
+    struct Plan {
+        entry: u64,
+        kind: u16,
+        machine: u16,
+        symbols: Vec<&'static str>,
+        /// Of code, data, image: address and flags.
+        segments: [(u64, u32); 3],
+        image_bytes: usize,
+        sections: [&'static str; 3],
+    }
+
+    impl Default for Plan {
+        fn default() -> Self {
+            Self {
+                entry: ENTRY,
+                kind: ET_EXEC,
+                machine: object::elf::EM_RISCV,
+                symbols: MICROKIT_SYMBOLS.to_vec(),
+                segments: [(ENTRY, 5), (0x20_1000, 6), (0x20_2000, 4)],
+                image_bytes: 8 + DATA.len(),
+                sections: [".text", ".data", ".data_image"],
+            }
+        }
+    }
+
+    /// A name's offset in a table of names, to which it is added.
+    fn intern(names: &mut Vec<u8>, name: &str) -> u32 {
+        let offset = names.len() as u32;
+        names.extend_from_slice(name.as_bytes());
+        names.push(0);
+        offset
+    }
+
+    fn section_header(words: (u32, u32, u64, usize, usize, u32, u64)) -> Vec<u8> {
+        let (name, kind, address, offset, size, link, entry_bytes) = words;
+        let mut header = Vec::new();
+        header.extend([name, kind].iter().flat_map(|word| word.to_le_bytes()));
+        header.extend([2, address, offset as u64, size as u64].iter().flat_map(|word| word.to_le_bytes()));
+        header.extend([link, 0].iter().flat_map(|word| word.to_le_bytes()));
+        header.extend([1, entry_bytes].iter().flat_map(|word| word.to_le_bytes()));
+        header
+    }
+
+    /// An ELF file: header, program headers, three sections' contents, symbols, names, section headers.
+    fn elf(plan: &Plan) -> Vec<u8> {
+        let contents = [vec![0x13; 8], DATA.to_vec(), vec![0; plan.image_bytes]];
+        let (mut names, mut strings) = (vec![0], vec![0]);
+        let mut symbols = vec![0; 24];
+        for name in &plan.symbols {
+            symbols.extend(intern(&mut strings, name).to_le_bytes());
+            symbols.extend([0x11, 0, 1, 0]);
+            symbols.extend([ENTRY, 8].iter().flat_map(|word| word.to_le_bytes()));
+        }
+        let (mut headers, mut programs, mut body) = (section_header((0, 0, 0, 0, 0, 0, 0)), Vec::new(), Vec::new());
+        let body_start = 64 + 3 * 56;
+        for ((content, name), (address, flags)) in contents.iter().zip(plan.sections).zip(plan.segments) {
+            let offset = body_start + body.len();
+            programs.extend([PT_LOAD, flags].iter().flat_map(|word| word.to_le_bytes()));
+            let size = content.len() as u64;
+            let words = [offset as u64, address, address, size, size, PAGE_BYTES];
+            programs.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+            headers.extend(section_header((intern(&mut names, name), 1, address, offset, content.len(), 0, 0)));
+            body.extend(content);
+        }
+        let symbols_name = intern(&mut names, ".symtab");
+        headers.extend(section_header((symbols_name, 2, 0, body_start + body.len(), symbols.len(), 5, 24)));
+        body.extend(symbols);
+        for (name, is_last) in [(".strtab", false), (".shstrtab", true)] {
+            let name = intern(&mut names, name);
+            let table = if is_last { &names } else { &strings };
+            headers.extend(section_header((name, 3, 0, body_start + body.len(), table.len(), 0, 0)));
+            body.extend(table);
+        }
+        body.resize(body.len().next_multiple_of(8), 0);
+        let mut file = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
+        file.extend([plan.kind, plan.machine].iter().flat_map(|half| half.to_le_bytes()));
+        file.extend(1_u32.to_le_bytes());
+        file.extend([plan.entry, 64, (body_start + body.len()) as u64].iter().flat_map(|word| word.to_le_bytes()));
+        file.extend(5_u32.to_le_bytes());
+        file.extend([64_u16, 56, 3, 64, 7, 6].iter().flat_map(|half| half.to_le_bytes()));
+        file.extend(programs);
+        file.extend(body);
+        file.extend(headers);
+        file
+    }
+
+    fn finished(plan: &Plan) -> Result<Vec<u8>, String> {
+        let mut file = elf(plan);
+        finish_bytes(Path::new("x.elf"), &mut file).map(|()| file).map_err(|error| error.to_string())
+    }
+
+    #[track_caller]
+    fn refused(change: impl FnOnce(&mut Plan), message: &str) {
+        let mut plan = Plan::default();
+        change(&mut plan);
+        let error = finished(&plan).unwrap_err();
+        assert!(error.starts_with("x.elf: ") && error.contains(message), "{error}");
+    }
+
+    #[test]
+    fn the_image_is_filled_and_nothing_else_changes() {
+        let before = elf(&Plan::default());
+        let after = finished(&Plan::default()).unwrap();
+        let image = [DATA_IMAGE_MAGIC.as_slice(), &DATA].concat();
+        let at = 64 + 3 * 56 + 8 + DATA.len();
+        assert_eq!(&after[at..at + image.len()], image);
+        assert_eq!((&after[..at], &after[at + image.len()..]), (&before[..at], &before[at + image.len()..]));
+        let mut again = after.clone();
+        finish_bytes(Path::new("x.elf"), &mut again).unwrap();
+        assert_eq!(again, after);
+    }
+
+    #[test]
+    fn what_would_not_run_or_not_restart_is_refused() {
+        refused(|plan| plan.entry = 0x1_0000, "the entry is 0x10000");
+        refused(|plan| plan.kind = object::elf::ET_DYN, "not a static executable");
+        refused(|plan| plan.machine = object::elf::EM_X86_64, "expected 64-bit RISC-V");
+        refused(|plan| plan.symbols.retain(|name| *name != "microkit_name"), "no symbol microkit_name");
+        refused(|plan| plan.segments[1].1 = 7, "writable and executable");
+        refused(|plan| plan.segments[1].0 = 0x20_0800, "share the page at 0x200000");
+        refused(|plan| plan.segments[2].0 = u64::MAX, "wraps around");
+        refused(|plan| plan.segments[2].1 = 6, "is writable");
+        refused(|plan| plan.image_bytes = 8, "has 8 bytes, expected 24");
+        refused(|plan| plan.sections[2] = ".other", "no section .data_image");
+    }
+
+    #[test]
+    fn other_files_are_refused() {
+        for file in [&b""[..], b"hello", b"\x7fELF", &[0x7f; 4096]] {
+            let error = finish_bytes(Path::new("x"), &mut file.to_vec()).unwrap_err();
+            assert!(matches!(error, FinishError::Parse(..)), "{error}");
+        }
+        let args = Args { input: "/nonexistent/a".into(), output: "/nonexistent/b".into() };
+        assert!(command(&args).unwrap_err().starts_with("/nonexistent/a: "));
+    }
+
+    proptest! {
+        #[test]
+        fn damaged_files_are_an_error_or_finished(
+            changes in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..8),
+            cut in any::<proptest::sample::Index>(),
+            is_cut in any::<bool>(),
+        ) {
+            let mut file = elf(&Plan::default());
+            for (index, byte) in changes {
+                let at = index.index(file.len());
+                file[at] = byte;
+            }
+            if is_cut {
+                file.truncate(cut.index(file.len()));
+            }
+            // Whatever it says, it does not panic and does not change the file's length.
+            let bytes = file.len();
+            let _ = finish_bytes(Path::new("x.elf"), &mut file);
+            prop_assert_eq!(file.len(), bytes);
+        }
+    }
+}
