@@ -6,6 +6,7 @@
 use crate::board::Board;
 use crate::description::files::read_bounded;
 use crate::error::{Error, Result};
+use crate::image::kernel::Kernel;
 use std::path::{Path, PathBuf};
 
 /// The variable that names the folder. Otherwise it is the one above the folder of the executable.
@@ -84,8 +85,11 @@ impl Sdk {
 
 impl Target {
     /// The kernel's ELF file: that of the SDK, or another one for debugging the kernel.
-    pub fn kernel(&self, other: Option<&Path>) -> Result<Vec<u8>> {
-        read_bounded(other.unwrap_or(&self.folder.join("elf/kernel.elf")), MAX_KERNEL_BYTES)
+    pub fn kernel(&self, other: Option<&Path>) -> Result<Kernel> {
+        let own = self.folder.join("elf/kernel.elf");
+        let path = other.unwrap_or(&own);
+        let file = read_bounded(path, MAX_KERNEL_BYTES)?;
+        Kernel::parse(&file, self.board.kernel.kernel_paddr).map_err(|e| e.in_file(path))
     }
 }
 

@@ -292,7 +292,7 @@ fn kernels_that_cannot_work_are_refused() {
     let refusal = |segments: &[KernelSegment], symbols: &[(&str, u64, u64)], entry| {
         Kernel::parse(&kernel_elf(segments, symbols, entry), KERNEL_PADDR).unwrap_err().to_string()
     };
-    assert!(Kernel::parse(&kernel(), KERNEL_PADDR).is_ok());
+    assert!(Kernel::parse(&kernel_file(), KERNEL_PADDR).is_ok());
     assert!(refusal(&kernel_segments(), &[], KERNEL_PADDR).contains("kernel_boot_block"));
     assert!(refusal(&kernel_segments(), &kernel_symbols(), KERNEL_PADDR + 4).contains("entry"));
     assert!(refusal(&[], &kernel_symbols(), KERNEL_PADDR).contains("lowest segment"));
@@ -304,7 +304,7 @@ fn kernels_that_cannot_work_are_refused() {
     assert!(refusal(&segments, &kernel_symbols(), KERNEL_PADDR).contains("share the page"));
     let in_bss = [("kernel_boot_block", base + 0x3800, 56), kernel_symbols()[1]];
     assert!(refusal(&kernel_segments(), &in_bss, KERNEL_PADDR).contains(".bss"));
-    let mut truncated = kernel();
+    let mut truncated = kernel_file();
     for length in [0, 10, 64, 100, 300, truncated.len() - 1] {
         truncated.truncate(length.min(truncated.len()));
         assert!(Kernel::parse(&truncated, KERNEL_PADDR).is_err());

@@ -49,13 +49,12 @@ pub struct Placement {
 ///
 /// # Errors
 /// Something does not fit, or overlaps something else; the message names both and says what would help.
-pub fn place(system: &System, elfs: &[Elf], kernel_elf: &[u8], board: &Board) -> Result<Placement> {
-    let kernel = Kernel::parse(kernel_elf, board.kernel.kernel_paddr)?;
+pub fn place(system: &System, elfs: &[Elf], kernel: &Kernel, board: &Board) -> Result<Placement> {
     // The lists for the boot code lie in the blob, and how long they are depends on where everything lies. One or two
     // rounds suffice in practice: a longer blob seldom makes the lists longer again.
     let mut lists_bytes = 0;
     for _ in 0..8 {
-        let placement = place_with_lists(system, elfs, &kernel, board, lists_bytes)?;
+        let placement = place_with_lists(system, elfs, kernel, board, lists_bytes)?;
         let mut needed = 0;
         for kind in format::ALL {
             // A type that has no room is refused when it is asked for.

@@ -4,6 +4,7 @@
 use kernel_layout::{BOOT_BLOCK_SYMBOL, BYTES_PER_PD_SYMBOL, BootBlock, KERNEL_VA_OFFSET};
 use microkit::board::Board;
 use microkit::elf::{Elf, Segment, Symbol};
+use microkit::image::kernel::Kernel;
 use microkit::image::{ImageType, place, write};
 use microkit::model::{Location, Map, MemoryRegion, ProtectionDomain, System};
 use microkit::report::ImageFacts;
@@ -39,8 +40,12 @@ pub fn kernel_symbols() -> Vec<(&'static str, u64, u64)> {
     vec![(BOOT_BLOCK_SYMBOL, base + 0x3000, size_of::<BootBlock>() as u64), (BYTES_PER_PD_SYMBOL, base + 0x2000, 8)]
 }
 
-pub fn kernel() -> Vec<u8> {
+pub fn kernel_file() -> Vec<u8> {
     kernel_elf(&kernel_segments(), &kernel_symbols(), KERNEL_PADDR)
+}
+
+pub fn kernel() -> Kernel {
+    Kernel::parse(&kernel_file(), KERNEL_PADDR).unwrap()
 }
 
 fn words(out: &mut Vec<u8>, words: &[u64]) {
