@@ -12,6 +12,9 @@ use crate::{image, patch, report};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+/// More warnings than these help nobody.
+const MAX_WARNINGS: usize = 20;
+
 /// Does what the command line asks for, with warnings to the standard error output.
 pub fn run(words: impl IntoIterator<Item = OsString>) -> Result<()> {
     let words: Vec<OsString> = words.into_iter().collect();
@@ -54,8 +57,12 @@ pub fn read(args: &Args, board: &Board) -> Result<(System, Vec<Elf>)> {
     })?;
     let description = description::parse(text, board, &search).map_err(in_system)?;
     let system = description.system;
-    for warning in description.warnings {
+    let more = description.warnings.len().saturating_sub(MAX_WARNINGS);
+    for warning in description.warnings.into_iter().take(MAX_WARNINGS) {
         eprintln!("{}", warning.in_file(&args.system).labelled("warning"));
+    }
+    if more > 0 {
+        eprintln!("{}", in_system(Error::new(format!("{more} more like these"))).labelled("warning"));
     }
     let mut elfs = Vec::new();
     for pd in &system.pds {

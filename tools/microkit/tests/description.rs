@@ -475,11 +475,18 @@ fn what_only_other_machines_have_is_refused_by_name() {
 }
 
 #[test]
-fn what_microkit_ignores_is_ignored() {
-    accept(&system("<?instruction?>", "", "text in a protection domain", ""));
-    accept(
-        "<system version='2'><protection_domain name='a'><program_image path='a'><x/></program_image></protection_domain></system>",
-    );
+fn what_microkit_ignores_is_ignored_with_a_warning() {
+    assert!(accept(&system("<?instruction?><!-- comment -->", "", "<!-- comment -->", "")).warnings.is_empty());
+    for (text, words) in [
+        (system("", "", "words\n", ""), "ignored within <protection_domain>: text: 'words'"),
+        (system("", "", "<cspace>more words</cspace>", ""), "ignored within <cspace>: text: 'more words'"),
+        (system(REGION, "", "<map mr='r' vaddr='0'><x/></map>", ""), "ignored within <map>: <x>"),
+        (system("", "", "", "").replace("<system>", "<system version='2'>"), "'version' is ignored"),
+    ] {
+        let warnings = accept(&text).warnings;
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert!(warnings[0].message().contains(words), "{}", warnings[0]);
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod channel;
 mod check;
 mod domains;
 pub mod files;
+mod ignored;
 mod pd;
 mod region;
 pub mod xml;
@@ -57,6 +58,7 @@ pub fn parse(text: &str, board: &Board, search: &SearchPath) -> Result<Descripti
     reader.read(&root)?;
     check::check(&reader.system)?;
     reader.warn_about_unused_regions();
+    reader.warnings.extend(ignored::warnings(&document, &lines));
     Ok(Description { system: reader.system, warnings: reader.warnings })
 }
 
@@ -113,7 +115,9 @@ impl<'a> Reader<'a> {
                 "protection_domain" => self.protection_domain(&element, None, 0)?,
                 "domains" => self.domains(&element)?,
                 "virtual_machine" => {
-                    return Err(element.error("virtual machines are children of a protection domain, and need a hypervisor"));
+                    return Err(
+                        element.error("virtual machines are children of a protection domain, and need a hypervisor")
+                    );
                 }
                 "io_address_space" => {
                     return Err(element.error("the board has no IOMMU that the kernel could program"));
@@ -139,7 +143,9 @@ impl<'a> Reader<'a> {
     fn add_setvar(&mut self, pd: usize, symbol: xml::Attribute<'a>, value: SetVarValue) -> Result<()> {
         if !self.setvar_symbols.insert((pd, symbol.value)) {
             let name = &self.system.pds[pd].name;
-            return Err(symbol.error(format!("this symbol of '{}' is set elsewhere already; each is set once", shown(name))));
+            return Err(
+                symbol.error(format!("this symbol of '{}' is set elsewhere already; each is set once", shown(name)))
+            );
         }
         let setvar = SetVar { symbol: symbol.value.to_string(), value, location: symbol.location };
         self.system.pds[pd].setvars.push(setvar);
@@ -148,10 +154,9 @@ impl<'a> Reader<'a> {
 
     /// The region that an attribute names.
     fn region_named(&self, attribute: &xml::Attribute<'_>) -> Result<usize> {
-        self.region_names
-            .get(attribute.value)
-            .copied()
-            .ok_or_else(|| attribute.error(format!("there is no such memory region{}", one_of(self.region_names.keys()))))
+        self.region_names.get(attribute.value).copied().ok_or_else(|| {
+            attribute.error(format!("there is no such memory region{}", one_of(self.region_names.keys())))
+        })
     }
 
     fn warn_about_unused_regions(&mut self) {

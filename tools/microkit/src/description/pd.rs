@@ -2,7 +2,7 @@
 
 use super::xml::{Attribute, Element, shown};
 use super::{PendingCap, Reader};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::{
     Irq, Map, Parent, ProtectionDomain, SMALL_PAGE_BYTES, SetVarValue, SharedCap, SharedCapKind, Trigger,
 };
@@ -185,6 +185,10 @@ impl<'a> Reader<'a> {
         let (read, write, execute) = permissions(element.optional("perms"))?;
         let cached = element.boolean_or("cached", true)?;
         let location = element.location();
+        if write && execute {
+            let message = format!("<map> of '{}' is writable and executable at once", shown(region_name.value));
+            self.warnings.push(Error::at(location, message));
+        }
         self.system.pds[pd].maps.push(Map { region, vaddr, read, write, execute, cached, location });
 
         if let Some(symbol) = element.optional("setvar_vaddr") {
@@ -237,7 +241,9 @@ impl<'a> Reader<'a> {
         let source = match number.value.parse::<u64>() {
             Ok(source) if (1..=sources.into()).contains(&source) => source as u32,
             _ => {
-                return Err(number.error(format!("must be a decimal number from 1 to {sources}, a source of the board")));
+                return Err(
+                    number.error(format!("must be a decimal number from 1 to {sources}, a source of the board"))
+                );
             }
         };
         if self.system.pds.iter().flat_map(|other| &other.irqs).any(|irq| irq.source == source) {
