@@ -54,6 +54,8 @@ pub struct Uart<R> {
     /// Bytes that surely still fit into the transmitter.
     room: usize,
     interrupts: Interrupts,
+    /// The byte that had arrived before the queues were on.
+    early: Option<u8>,
 }
 
 /// The interrupts that are asked for.
@@ -75,9 +77,12 @@ impl<R: Registers> Uart<R> {
             ModemControl::TERMINAL_READY::SET + ModemControl::REQUEST_TO_SEND::SET + ModemControl::OUT2::SET,
         );
         // Received bytes stay: someone may be typing while the driver restarts. Changing ENABLE empties both queues
-        // (8.6.5), but only where the firmware had it off.
-        registers.set_fifo(FifoControl::ENABLE::SET + FifoControl::TRIGGER::EightBytes);
-        Self { registers, errors: LineErrors::default(), room: 0, interrupts: Interrupts::default() }
+        // (8.6.5), but only where the firmware had it off; then there is at most one byte to save.
+        let mut uart =
+            Self { registers, errors: LineErrors::default(), room: 0, interrupts: Interrupts::default(), early: None };
+        uart.early = uart.try_receive();
+        uart.registers.set_fifo(FifoControl::ENABLE::SET + FifoControl::TRIGGER::EightBytes);
+        uart
     }
 
     /// Chooses the interrupts; touches the device only if they change.
@@ -100,6 +105,9 @@ impl<R: Registers> Uart<R> {
 
     /// Takes a received byte, if there is one.
     pub fn try_receive(&mut self) -> Option<u8> {
+        if self.early.is_some() {
+            return self.early.take();
+        }
         self.status().is_set(LineStatus::DATA_READY).then(|| self.registers.receive())
     }
 
@@ -142,7 +150,7 @@ impl<R> ErrorType for Uart<R> {
 
 impl<R: Registers> ReadReady for Uart<R> {
     fn read_ready(&mut self) -> Result<bool, TimedOut> {
-        Ok(self.status().is_set(LineStatus::DATA_READY))
+        Ok(self.early.is_some() || self.status().is_set(LineStatus::DATA_READY))
     }
 }
 
@@ -158,7 +166,7 @@ impl<R: Registers> Read for Uart<R> {
         if buffer.is_empty() {
             return Ok(0);
         }
-        self.wait(|uart| uart.status().is_set(LineStatus::DATA_READY))?;
+        self.wait(|uart| uart.early.is_some() || uart.status().is_set(LineStatus::DATA_READY))?;
         let mut count = 0;
         while count < buffer.len()
             && let Some(byte) = self.try_receive()

@@ -135,7 +135,10 @@ impl Registers for Device {
     }
 
     fn set_fifo(&self, value: FieldValue<u8, FifoControl::Register>) {
-        self.0.fifo.set(value.value);
+        if (self.0.fifo.replace(value.value) ^ value.value) & FifoControl::ENABLE::SET.value != 0 {
+            self.0.received.borrow_mut().clear();
+            self.0.transmitting.borrow_mut().clear();
+        }
     }
 
     fn set_line(&self, value: FieldValue<u8, LineControl::Register>) {
