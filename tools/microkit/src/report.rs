@@ -1,9 +1,10 @@
 //! The report on a composed system, readable and complete enough to check by hand.
 
 use crate::board::Board;
+use crate::description::xml::shown;
 use crate::error::Result;
 use crate::image::caps;
-use crate::model::{DomainSlot, Duration, Map, ProtectionDomain, System, Trigger};
+use crate::model::{DomainSlot, Duration, Map, ProtectionDomain, SetVarValue, System, Trigger};
 use kernel_layout::{Cap, IPC_BUFFER_VADDR, STACK_TOP, Span2, cap_kind, cap_rights};
 use std::fmt::Write;
 use std::ops::Range;
@@ -121,16 +122,16 @@ impl Report<'_> {
             let fixed = if region.paddr.is_some() { ", fixed" } else { "" };
             let prefill =
                 region.prefill.as_ref().map_or(String::new(), |p| format!(", {} of content", size(p.len() as u64)));
-            places.push((range.clone(), format!("region {} (pages of {page}{fixed}{prefill})", region.name)));
+            places.push((range.clone(), format!("region {} (pages of {page}{fixed}{prefill})", shown(&region.name))));
         }
         for (pd, at) in system.pds.iter().zip(&facts.pds) {
-            places.push((at.stack.clone(), format!("{}: stack", pd.name)));
-            places.push((at.ipc_buffer..at.ipc_buffer + PAGE, format!("{}: IPC buffer", pd.name)));
+            places.push((at.stack.clone(), format!("{}: stack", shown(&pd.name))));
+            places.push((at.ipc_buffer..at.ipc_buffer + PAGE, format!("{}: IPC buffer", shown(&pd.name))));
             for (_, paddr, bytes) in &at.elf_frames {
-                places.push((*paddr..paddr + bytes, format!("{}: program image", pd.name)));
+                places.push((*paddr..paddr + bytes, format!("{}: program image", shown(&pd.name))));
             }
             for (level, paddr) in &at.page_tables {
-                places.push((*paddr..paddr + PAGE, format!("{}: page table, level {level}", pd.name)));
+                places.push((*paddr..paddr + PAGE, format!("{}: page table, level {level}", shown(&pd.name))));
             }
         }
         places.retain(|(range, _)| !range.is_empty());
@@ -144,15 +145,15 @@ impl Report<'_> {
     fn protection_domain(&mut self, index: usize, pd: &ProtectionDomain) {
         let Report { system, facts, .. } = *self;
         let at = &facts.pds[index];
-        line!(self, "\n# Protection domain {index}: {}\n", pd.name);
-        line!(self, "program image        {}", pd.program_image.display());
+        line!(self, "\n# Protection domain {index}: {}\n", shown(&pd.name));
+        line!(self, "program image        {}", shown(&pd.program_image.to_string_lossy()));
         line!(self, "priority             {}", pd.priority);
         line!(self, "budget, period       {} µs, {} µs", pd.budget_us, pd.period_us);
         line!(self, "passive, FPU         {}, {}", pd.passive, pd.fpu);
         line!(self, "domain               {}", pd.domain);
         match pd.parent {
             Some(parent) => {
-                line!(self, "parent               {} (child {})", system.pds[parent.pd].name, parent.child_id);
+                line!(self, "parent               {} (child {})", shown(&system.pds[parent.pd].name), parent.child_id);
             }
             None => {
                 line!(self, "parent               none; the kernel handles its faults");
@@ -180,7 +181,7 @@ impl Report<'_> {
         for map in &pd.maps {
             let region = &system.regions[map.region];
             let range = map.vaddr..map.vaddr + region.bytes;
-            let what = format!("{} region {}", rights(map), region.name);
+            let what = format!("{} region {}", rights(map), shown(&region.name));
             maps.push((range, facts.regions[map.region].start, what));
         }
         maps.push((STACK_TOP - pd.stack_bytes..STACK_TOP, at.stack.start, "rw- stack".to_string()));
@@ -192,6 +193,13 @@ impl Report<'_> {
         for irq in &pd.irqs {
             let trigger = if irq.trigger == Trigger::Edge { "edge" } else { "level" };
             line!(self, "Interrupt {}: source {}, {trigger}", irq.id, irq.source);
+        }
+        for setvar in &pd.setvars {
+            let value = match setvar.value {
+                SetVarValue::Number(value) => value,
+                SetVarValue::RegionPaddr(region) => facts.regions[region].start,
+            };
+            line!(self, "Variable {} = {value:#x}", shown(&setvar.symbol));
         }
     }
 
@@ -221,7 +229,7 @@ impl Report<'_> {
                 return format!("interrupt source {}", irqs[usize::from(cap.object)].source);
             }
         };
-        let mut text = format!("{kind} {}", self.system.pds[usize::from(cap.object)].name);
+        let mut text = format!("{kind} {}", shown(&self.system.pds[usize::from(cap.object)].name));
         for (right, name) in
             [(cap_rights::READ, "receive"), (cap_rights::WRITE, "send"), (cap_rights::GRANT_REPLY, "call")]
         {
@@ -246,7 +254,7 @@ impl Report<'_> {
                     (false, true) => "may call",
                     (false, false) => "may do nothing to",
                 };
-                let names = (&system.pds[own.pd].name, &system.pds[peer.pd].name);
+                let names = (shown(&system.pds[own.pd].name), shown(&system.pds[peer.pd].name));
                 line!(self, "{} {} {may} {} {}", names.0, own.id, names.1, peer.id);
             }
         }
@@ -261,7 +269,11 @@ impl Report<'_> {
                     line!(self, "{index:>3}  back to the start");
                 }
                 DomainSlot::Run { domain, duration } => {
-                    let name = domains.names.iter().find(|(_, id)| id == domain).map_or("", |(name, _)| name);
+                    let name = domains
+                        .names
+                        .iter()
+                        .find(|(_, id)| id == domain)
+                        .map_or(String::new(), |(name, _)| shown(name));
                     let (number, unit) = match duration {
                         Duration::Micros(number) => (number, "µs"),
                         Duration::Ticks(number) => (number, "ticks"),
