@@ -84,7 +84,7 @@ kernel: $(toolchain)
 .PHONY: sdk
 sdk: tools kernel
 	@mkdir -p $(sdk)/bin $(sdk)/board/$(board)/$(CONFIG)/elf
-	@cp -f $(CARGO_TARGET_DIR)/debug/microkit $(sdk)/bin/microkit
+	@cp -f $(CARGO_TARGET_DIR)/debug/microkit $(CARGO_TARGET_DIR)/debug/microkit-audit $(sdk)/bin/
 	@cp -f $(CARGO_TARGET_DIR)/$(kernel_target)/release/kernel $(sdk)/board/$(board)/$(CONFIG)/elf/kernel.elf
 	@cp -f $(board_dir)/board.toml $(sdk)/board/$(board)/$(CONFIG)/board.toml
 
@@ -117,6 +117,13 @@ graph: image ## Draw the system: build/BOARD/CONFIG/system.svg
 	@$(kinglet) graph $(out)/$(basename $(notdir $(SYSTEM))).system --output $(out)/system.dot
 	@dot -Tsvg $(out)/system.dot -o $(out)/system.svg
 	@echo "$(out)/system.svg"
+
+# The auditor knows the built-in kernel's images only.
+.PHONY: audit
+audit: image ## Read the finished image: who can touch what, and is that what the description says
+	@$(if $(MICROKIT_SDK),echo "audit: only images for the built-in kernel can be read" >&2; exit 1,)
+	@$(sdk)/bin/microkit-audit $(out)/$(basename $(notdir $(SYSTEM))).system --board $(board) --config $(CONFIG) \
+		--search-path $(search_path) -o $(image)
 
 .PHONY: gdb
 gdb: image ## Boot, halt before the first instruction, open a debugger
