@@ -68,15 +68,15 @@ impl SchedContext {
 
     fn take(&mut self, used: u64, min_budget: u64) {
         let mut used = used;
-        while used >= self.refills[0].amount {
-            let mut head = self.refills[0];
-            used -= head.amount;
-            head.time = head.time.saturating_add(self.period);
-            if self.refill_count == 1 {
-                self.refills[0] = head;
-            } else {
-                self.drop_head();
-                self.give_back(head);
+        if used >= self.refills[0].amount {
+            used = self.take_whole_refills(used);
+            // A timer is always a little late. Splitting a refill for that would fragment the budget, and a third
+            // fragment delays the second by most of a period; so the next refills come later by what was overrun.
+            if used < min_budget {
+                for refill in &mut self.refills {
+                    refill.time = refill.time.saturating_add(used);
+                }
+                used = 0;
             }
         }
         if used > 0 {
@@ -91,6 +91,28 @@ impl SchedContext {
             self.refills[0].amount += head.amount;
             self.refills[0].time = self.refills[0].time.saturating_sub(head.amount);
         }
+    }
+
+    /// Takes refills that are used up, and schedules them to come back. Returns what was used beyond them.
+    fn take_whole_refills(&mut self, used: u64) -> u64 {
+        // Every whole budget that was used moves all refills one period on.
+        let periods = used / self.budget;
+        for refill in &mut self.refills {
+            refill.time = refill.time.saturating_add(periods.saturating_mul(self.period));
+        }
+        let mut used = used % self.budget;
+        while used >= self.refills[0].amount {
+            let mut head = self.refills[0];
+            used -= head.amount;
+            head.time = head.time.saturating_add(self.period);
+            if self.refill_count == 1 {
+                self.refills[0] = head;
+            } else {
+                self.drop_head();
+                self.give_back(head);
+            }
+        }
+        used
     }
 
     fn drop_head(&mut self) {

@@ -155,3 +155,26 @@ fn a_signal_into_another_domain_waits_for_its_turn() {
     world.pass(100 * US);
     assert_eq!(world.current(), Some(1));
 }
+
+#[test]
+fn late_timers_cost_no_budget() {
+    for late in [0, 1, 7, 50, 150] {
+        let mut world = World::new(&[pd(0, 10).budget(2000, 10_000), pd(1, 5)]);
+        let start = world.machine.now;
+        let (mut used, mut turns) = (0, 0);
+        while world.machine.now < start + 1_000_000 * US {
+            let (from, payer) = (world.machine.now, world.current());
+            // It is late by more or less.
+            world.machine.now = world.machine.deadline + late - turns % 3 * late / 4;
+            if payer == Some(0) {
+                used += world.machine.now - from;
+                turns += 1;
+            }
+            world.kernel.timer(&mut world.machine);
+            world.check();
+        }
+        let expected = 200_000 * US;
+        assert!((expected * 98 / 100..=expected * 101 / 100).contains(&used), "{late} late: {used} of {expected}");
+        assert!((99..=101).contains(&turns), "{late} late: {turns} turns");
+    }
+}

@@ -241,7 +241,7 @@ impl World {
         let mut machine = Machine {
             now: 1000,
             deadline: 0,
-            buffers: vec![[0; 128]; 63],
+            buffers: vec![[0; 128]; tables.pds.len()],
             completed: vec![],
             reports: vec![],
             printed: vec![],
