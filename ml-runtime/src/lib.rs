@@ -26,7 +26,7 @@
 //! Operators: `ADD`, `AVERAGE_POOL_2D`, `CONV_2D`, `DEPTHWISE_CONV_2D`, `DEQUANTIZE`, `FULLY_CONNECTED`, `MAX_POOL_2D`,
 //! `QUANTIZE`, `RESHAPE`, `SOFTMAX`, on int8 with one scale a tensor or one a channel. All others are refused by name.
 #![cfg_attr(not(test), no_std)]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod error;
 mod fixed_point;

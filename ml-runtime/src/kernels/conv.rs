@@ -2,13 +2,20 @@
 
 use zerocopy::FromBytes;
 
-use super::gemm::{self, Channel, Column, POSITIONS, WORDS, Weights};
+use super::gemm::{self, Channel, Weights};
 use crate::error::LoadError;
 use crate::fixed_point::{Finish, Multiplier};
 use crate::memory::signed;
 use crate::node::Node;
 use crate::tensor::Tensor;
 use crate::window::{Window, WindowOptions};
+
+/// Words, each of two positions, in a tile.
+const WORDS: usize = 3;
+/// Output positions in a tile.
+const POSITIONS: usize = 2 * WORDS;
+/// The inputs of a tile for one index of the inner dimension.
+type Column = [i64; WORDS];
 
 /// Factors and biases of the output channels of a convolution, as they lie in the file.
 #[derive(Clone, Copy)]
@@ -129,22 +136,74 @@ impl<'t> Conv<'t> {
                 let position = first + 2 * word + i;
                 (position / columns.output, position % columns.output)
             });
-            let source = |(row, column): (usize, usize), tap_row, tap_column| {
-                let row = rows.source(row, tap_row).filter(|_| row < rows.output)?;
-                let column = columns.source(column, tap_column)?;
-                input.get((row * columns.input + column) * in_channels..)?.get(..in_channels)
-            };
+            // The taps of a row lie one after another in memory, unless they are dilated.
+            let (runs, taps) = if columns.dilation == 1 { (1, columns.filter) } else { (columns.filter, 1) };
             let mut rest = &mut *panel;
             for tap_row in 0..rows.filter {
-                for tap_column in 0..columns.filter {
-                    let (target, after) = rest.split_at_mut_checked(in_channels)?;
+                let lines = [low, high].map(|(row, _)| rows.source(row, tap_row).filter(|_| row < rows.output));
+                for run in 0..runs {
+                    let (target, after) = rest.split_at_mut_checked(taps * in_channels)?;
                     rest = after;
-                    let sources = (source(low, tap_row, tap_column), source(high, tap_row, tap_column));
-                    pack_word(target, word, sources, i64::from(self.zero_point));
+                    let sources = [0, 1].map(|i| {
+                        let (_, column) = [low, high][i];
+                        let first =
+                            (column * columns.stride + run * columns.dilation) as isize - columns.padding as isize;
+                        Source::new(input, lines[i], columns.input, first, taps, in_channels)
+                    });
+                    pack_run(target, word, sources, i64::from(self.zero_point));
                 }
             }
         }
         Some(())
+    }
+}
+
+/// Where consecutive taps of one position find their inputs.
+#[derive(Clone, Copy)]
+struct Source<'i> {
+    /// Those inside the image; the others are padding.
+    values: &'i [i8],
+    /// The index in the run of the first of them.
+    start: usize,
+}
+
+impl<'i> Source<'i> {
+    /// `taps` elements of line `line` from element `first` on, which may lie outside.
+    fn new(input: &'i [i8], line: Option<usize>, width: usize, first: isize, taps: usize, channels: usize) -> Self {
+        let nothing = Source { values: &[], start: 0 };
+        let Some(line) = line else { return nothing };
+        let skipped = first.min(0).unsigned_abs();
+        let from = first.max(0) as usize;
+        let to = (first + taps as isize).clamp(0, width as isize) as usize;
+        if from >= to {
+            return nothing;
+        }
+        let values = input.get((line * width + from) * channels..(line * width + to) * channels);
+        Source { values: values.unwrap_or_default(), start: skipped * channels }
+    }
+
+    /// The input at `index` and those after it, or nothing where there is padding; and where that changes.
+    fn at(&self, index: usize, end: usize) -> (Option<&'i [i8]>, usize) {
+        if index < self.start && !self.values.is_empty() {
+            return (None, self.start);
+        }
+        match self.values.get(index.wrapping_sub(self.start)..) {
+            Some(values) if !values.is_empty() => (Some(values), self.start + self.values.len()),
+            _ => (None, end),
+        }
+    }
+}
+
+/// Packs a run of inputs of two positions, in pieces within which neither goes from image to padding.
+#[inline(always)]
+fn pack_run(target: &mut [Column], word: usize, [low, high]: [Source<'_>; 2], zero_point: i64) {
+    let end = target.len();
+    let mut index = 0;
+    while index < end {
+        let ((a, a_end), (b, b_end)) = (low.at(index, end), high.at(index, end));
+        let next = a_end.min(b_end).clamp(index + 1, end);
+        pack_word(&mut target[index..next], word, (a, b), zero_point);
+        index = next;
     }
 }
 

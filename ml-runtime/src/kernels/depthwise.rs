@@ -1,12 +1,13 @@
 //! `DEPTHWISE_CONV_2D`.
 //!
-//! Channel by channel. Two output rows, half an image apart, share each 64-bit word (see [`super::gemm`]); the input
-//! rows that a window covers are packed once into a ring and used by every output row that needs them.
+//! Channel by channel. Two output rows, half an image apart, share each 64-bit word (see [`super::gemm`]): the channel is
+//! packed once into a plane of such words with its padding around it, and all windows read there.
 
 use zerocopy::FromBytes;
 
 use super::conv::{Conv, Scales};
-use super::gemm::{Channel, pack, unpack};
+use super::gemm::{Last, pack};
+use super::hart;
 use crate::error::LoadError;
 use crate::fixed_point::Finish;
 use crate::memory::signed;
@@ -66,19 +67,25 @@ impl<'t> Depthwise<'t> {
         })
     }
 
-    /// Words of a packed row: the input with its padding on both sides, wide enough for the last window.
+    /// Words of a packed row: the input with its padding on both sides, as far as windows reach.
     fn row_words(&self) -> usize {
         let columns = self.window.columns;
         (columns.output - 1) * columns.stride + (columns.filter - 1) * columns.dilation + 1
     }
 
-    /// Rows of the ring: those that one window spans.
-    fn ring_rows(&self) -> usize {
-        (self.window.rows.filter - 1) * self.window.rows.dilation + 1
+    /// Output rows in the upper half of the image, which has one more where they are odd in number.
+    fn half(&self) -> usize {
+        self.window.rows.output.div_ceil(2)
+    }
+
+    /// Packed rows: those that the windows of the upper half reach.
+    fn packed_rows(&self) -> usize {
+        let rows = self.window.rows;
+        (self.half() - 1) * rows.stride + (rows.filter - 1) * rows.dilation + 1
     }
 
     pub fn scratch_bytes(&self) -> usize {
-        self.row_words() * self.ring_rows() * size_of::<i64>()
+        self.row_words() * self.packed_rows() * size_of::<i64>()
     }
 
     pub fn macs(&self) -> u64 {
@@ -86,59 +93,86 @@ impl<'t> Depthwise<'t> {
     }
 
     pub fn run(&self, input: &[i8], output: &mut [i8], scratch: &mut [u8]) -> Option<()> {
-        let (ring, _) = <[i64]>::mut_from_prefix_with_elems(scratch, self.row_words() * self.ring_rows()).ok()?;
+        let (plane, _) = <[i64]>::mut_from_prefix_with_elems(scratch, self.row_words() * self.packed_rows()).ok()?;
         let Window { rows, columns, in_channels, out_channels, .. } = self.window;
         let in_image = rows.input * columns.input * in_channels;
         let out_image = self.window.positions() * out_channels;
         for (input, output) in input.chunks_exact(in_image).zip(output.chunks_exact_mut(out_image)) {
-            for channel in 0..in_channels {
-                self.run_channel(channel, input, output, ring)?;
+            for out_channel in 0..out_channels {
+                self.run_channel(out_channel, input, output, plane)?;
             }
         }
         Some(())
     }
 
-    /// All rows of one input channel: the upper half in the lower parts of the words, the lower half in the upper.
-    fn run_channel(&self, channel: usize, input: &[i8], output: &mut [i8], ring: &mut [i64]) -> Option<()> {
-        let Window { rows, out_channels, .. } = self.window;
-        let half = rows.output.div_ceil(2);
-        let ring_rows = self.ring_rows();
-        let mut packed = 0;
-        for row in 0..half {
-            let start = row * rows.stride;
-            for source in packed.max(start)..start + ring_rows {
-                let target = ring.get_mut(source % ring_rows * self.row_words()..)?.get_mut(..self.row_words())?;
-                self.pack_row(channel, input, [source, source + half * rows.stride], target);
-            }
-            packed = start + ring_rows;
-            for m in 0..self.multiplier {
-                let out_channel = channel * self.multiplier + m;
-                let constants = self.scales.channel(out_channel);
-                self.run_row(row, half, out_channel, &constants, ring, output)?;
-            }
+    fn run_channel(&self, out_channel: usize, input: &[i8], output: &mut [i8], plane: &mut [i64]) -> Option<()> {
+        let Window { rows, columns, in_channels, out_channels, .. } = self.window;
+        let words = self.row_words();
+        let apart = self.half() * rows.stride;
+        let values = input.get(out_channel / self.multiplier..)?;
+        for (source, line) in plane.chunks_exact_mut(words).enumerate() {
+            let [low, high] = [source, source + apart].map(|source| {
+                let row = source.wrapping_sub(rows.padding);
+                if row < rows.input { values.get(row * columns.input * in_channels..) } else { None }
+            });
+            self.pack_line(low, high, line);
         }
-        let _ = out_channels;
+        let small = rows.filter == 3 && columns.filter == 3 && rows.dilation == 1 && columns.dilation == 1;
+        if small {
+            self.nine_taps(out_channel, plane)?;
+        } else {
+            self.any_taps(out_channel, plane)?;
+        }
+        let last = Last::new(&self.scales.channel(out_channel), self.finish);
+        let width = columns.output * out_channels;
+        for row in 0..self.half() {
+            let sums = plane.get(row * rows.stride * words..)?.get(..columns.output)?;
+            let low = row * width + out_channel;
+            // The last row of an odd number has none below: its place is behind the image.
+            last.store(sums, output, low, low + self.half() * width, out_channels);
+        }
         Some(())
     }
 
-    /// Packs two input rows, counted from the first padding row, of one channel.
-    fn pack_row(&self, channel: usize, input: &[i8], sources: [usize; 2], target: &mut [i64]) {
-        let Window { rows, columns, in_channels, .. } = self.window;
-        let [low, high] = sources.map(|source| {
-            let row = source.wrapping_sub(rows.padding);
-            if row < rows.input { input.get(row * columns.input * in_channels + channel..) } else { None }
-        });
+    /// The sums of all windows of three by three. Each replaces the first words of its row, which no later window needs:
+    /// those read further right or further down.
+    fn nine_taps(&self, out_channel: usize, plane: &mut [i64]) -> Option<()> {
+        let Window { rows, columns, .. } = self.window;
+        let words = self.row_words();
+        let weights = self.nine_weights(out_channel)?;
+        if rows.stride == 1 && columns.stride == 1 {
+            // All rows in one go; two sums a row are of windows that reach over its end, and are not used.
+            let count = (self.half() - 1) * words + columns.output;
+            return hart::nines(plane, words, &weights, count, 1).then_some(());
+        }
+        for row in 0..self.half() {
+            let lines = plane.get_mut(row * rows.stride * words..)?;
+            hart::nines(lines, words, &weights, columns.output, columns.stride).then_some(())?;
+        }
+        Some(())
+    }
+
+    fn nine_weights(&self, out_channel: usize) -> Option<[i64; 9]> {
+        let mut weights = [0; 9];
+        for (tap, weight) in weights.iter_mut().enumerate() {
+            *weight = i64::from(*self.weights.get(tap * self.window.out_channels + out_channel)?);
+        }
+        Some(weights)
+    }
+
+    /// Packs a line of each half of the image, or padding.
+    fn pack_line(&self, low: Option<&[i8]>, high: Option<&[i8]>, target: &mut [i64]) {
+        let Window { columns, in_channels, .. } = self.window;
         let zero = i64::from(self.zero_point);
-        target.fill(0);
-        let inside = target.get_mut(columns.padding..).unwrap_or_default();
-        let count = inside.len().min(columns.input);
-        let inside = &mut inside[..count];
+        let (before, rest) = target.split_at_mut(columns.padding.min(target.len()));
+        let (inside, after) = rest.split_at_mut(columns.input.min(rest.len()));
+        before.fill(0);
+        after.fill(0);
         match (low, high) {
             (Some(low), Some(high)) => {
                 let zero = pack(zero, zero);
-                for ((word, low), high) in
-                    inside.iter_mut().zip(low.iter().step_by(in_channels)).zip(high.iter().step_by(in_channels))
-                {
+                let values = low.iter().step_by(in_channels).zip(high.iter().step_by(in_channels));
+                for (word, (low, high)) in inside.iter_mut().zip(values) {
                     *word = pack(i64::from(*low), i64::from(*high)).wrapping_sub(zero);
                 }
             }
@@ -152,58 +186,28 @@ impl<'t> Depthwise<'t> {
                     *word = (i64::from(*high) - zero) << 32;
                 }
             }
-            (None, None) => {}
+            (None, None) => inside.fill(0),
         }
     }
 
-    /// One output row in each half of the image.
-    fn run_row(
-        &self,
-        row: usize,
-        half: usize,
-        out_channel: usize,
-        constants: &Channel,
-        ring: &[i64],
-        output: &mut [i8],
-    ) -> Option<()> {
+    /// The same for windows of any size.
+    fn any_taps(&self, out_channel: usize, plane: &mut [i64]) -> Option<()> {
         let Window { rows, columns, out_channels, .. } = self.window;
         let words = self.row_words();
-        let requantize = constants.requantize();
-        let bias = constants.bias();
-        let width = columns.output * out_channels;
-        let (upper, lower) = output.split_at_mut_checked(half * width)?;
-        let mut low_row = upper.get_mut(row * width + out_channel..)?.iter_mut().step_by(out_channels);
-        let mut high_row =
-            lower.get_mut(row * width + out_channel..).unwrap_or_default().iter_mut().step_by(out_channels);
-        let ring_row = |tap: usize| {
-            let at = (row * rows.stride + tap * rows.dilation) % self.ring_rows();
-            ring.get(at * words..)?.get(..words)
-        };
-        let weight = |tap_row: usize, tap_column: usize| {
-            self.weights
-                .get((tap_row * columns.filter + tap_column) * out_channels + out_channel)
-                .copied()
-                .map(i64::from)
-        };
-        let mut store = |sum: i64| {
-            let [low, high] = unpack(sum).map(|sum| self.finish.apply(requantize.apply(sum.wrapping_add(bias))));
-            if let Some(value) = low_row.next() {
-                *value = low;
-            }
-            if let Some(value) = high_row.next() {
-                *value = high;
-            }
-        };
-        for column in 0..columns.output {
-            let mut sum = 0i64;
-            for tap_row in 0..rows.filter {
-                let source = ring_row(tap_row)?;
-                for tap_column in 0..columns.filter {
-                    let word = *source.get(column * columns.stride + tap_column * columns.dilation)?;
-                    sum = sum.wrapping_add(word.wrapping_mul(weight(tap_row, tap_column)?));
+        for row in 0..self.half() {
+            let start = row * rows.stride * words;
+            for column in 0..columns.output {
+                let mut sum = 0i64;
+                for tap in 0..rows.filter {
+                    let line = plane.get(start + tap * rows.dilation * words + column * columns.stride..)?;
+                    let weights = self.weights.get(tap * columns.filter * out_channels + out_channel..)?;
+                    let weights = weights.iter().step_by(out_channels);
+                    for (word, weight) in line.iter().step_by(columns.dilation).zip(weights).take(columns.filter) {
+                        sum = sum.wrapping_add(word.wrapping_mul(i64::from(*weight)));
+                    }
                 }
+                *plane.get_mut(start + column)? = sum;
             }
-            store(sum);
         }
         Some(())
     }

@@ -8,18 +8,15 @@
 
 use zerocopy::FromBytes;
 
-use super::gemm::{Channel, unpack};
+use super::gemm::unpack;
+use super::hart::{self, Factors, ROWS};
 use crate::error::LoadError;
-use crate::fixed_point::{Finish, Multiplier};
+use crate::fixed_point::{Finish, Multiplier, Requantize};
 use crate::node::Node;
 use crate::tensor::Tensor;
 
 /// Inputs that are prepared at once.
 const BLOCK: usize = 128;
-/// Outputs that are computed together.
-const ROWS: usize = 4;
-/// The prepared inputs of eight weights.
-type Factors = [i64; 4];
 
 /// A decoded fully connected layer.
 pub(crate) struct FullyConnected<'t> {
@@ -89,14 +86,14 @@ impl<'t> FullyConnected<'t> {
     }
 
     pub fn run(&self, input: &[i8], output: &mut [i8], scratch: &mut [u8]) -> Option<()> {
-        let single = (self.scales.record.scale_count == 1).then(|| Multiplier::from_real(self.real(0)));
+        let single =
+            (self.scales.record.scale_count == 1).then(|| Requantize::new(Multiplier::from_real(self.real(0))));
         let (factors, sums) =
             <[Factors]>::mut_from_prefix_with_elems(scratch, self.inputs.min(BLOCK).div_ceil(8)).ok()?;
         let finish = |index: usize, sum: i32| {
             let bias = self.bias.and_then(|bias| bias.get(index)).map_or(0, |bytes| i32::from_le_bytes(*bytes));
-            let multiplier = single.unwrap_or_else(|| Multiplier::from_real(self.real(index)));
-            let channel = Channel::new(bias, multiplier);
-            self.finish.apply(channel.requantize().apply(sum.wrapping_add(bias)))
+            let requantize = single.unwrap_or_else(|| Requantize::new(Multiplier::from_real(self.real(index))));
+            self.finish.apply(requantize.apply(sum.wrapping_add(bias)))
         };
         for (input, output) in input.chunks_exact(self.inputs).zip(output.chunks_exact_mut(self.outputs)) {
             if self.inputs <= BLOCK {
@@ -148,66 +145,37 @@ impl<'t> FullyConnected<'t> {
         // The weights were made unsigned by adding 128 to each.
         let excess = 128 * total as i32;
         let tail = |row: &[u8]| {
+            if rest.is_empty() {
+                return 0;
+            }
             let weights = row.get(first + 8 * count..).unwrap_or_default();
             let pairs = weights.iter().zip(rest);
             pairs.map(|(weight, value)| i32::from(*weight as i8) * (i32::from(*value) - self.zero_point)).sum::<i32>()
         };
-        let mut rows = self.weights.chunks_exact(self.inputs);
-        let mut index = 0;
-        while rows.len() >= ROWS {
-            let four: [&[u8]; ROWS] = [rows.next()?, rows.next()?, rows.next()?, rows.next()?];
-            let sums = dot(factors, four.map(|row| row.get(first..).unwrap_or_default()));
-            for (row, sum) in four.iter().zip(sums) {
-                store(index, sum.wrapping_sub(excess).wrapping_add(tail(row)));
-                index += 1;
+        let whole = self.outputs / ROWS * ROWS;
+        let words = <[u64]>::ref_from_bytes(self.weights).ok().filter(|_| self.inputs.is_multiple_of(8));
+        if let Some(words) = words {
+            // Every row is aligned: the usual case, without a check a row.
+            let stride = self.inputs / 8;
+            let start = words.get(first / 8..)?;
+            for index in (0..whole).step_by(ROWS) {
+                let four = [0, 1, 2, 3].map(|row| start.get((index + row) * stride..).unwrap_or_default());
+                for (row, sum) in hart::dots(factors, four).into_iter().enumerate() {
+                    store(index + row, unpack(sum)[1].wrapping_sub(excess));
+                }
             }
         }
-        for row in rows {
-            let [sum] = dot(factors, [row.get(first..).unwrap_or_default()]);
+        let from = if words.is_some() { whole } else { 0 };
+        for (index, row) in self.weights.chunks_exact(self.inputs).enumerate().skip(from) {
+            let sum = dot(factors, row.get(first..).unwrap_or_default());
             store(index, sum.wrapping_sub(excess).wrapping_add(tail(row)));
-            index += 1;
         }
         Some(())
     }
 }
 
-/// The sums of `R` rows of weights, each weight plus 128, with the same prepared inputs.
-#[inline]
-fn dot<const R: usize>(factors: &[Factors], rows: [&[u8]; R]) -> [i32; R] {
-    let words = rows.map(|row| <[u64]>::ref_from_prefix_with_elems(row, factors.len()).ok().map(|(words, _)| words));
-    if let Some(rows) = all(words) {
-        return sums_of(factors, |k| rows.map(|row| u64::from_le(row[k])), rows.map(|row| row.len()));
-    }
-    // Rows that are not aligned: put the eight bytes together.
-    let bytes = rows.map(|row| row.as_chunks::<8>().0);
-    sums_of(factors, |k| bytes.map(|row| u64::from_le_bytes(row[k])), bytes.map(|row| row.len()))
-}
-
-fn all<T: Copy, const R: usize>(parts: [Option<T>; R]) -> Option<[T; R]> {
-    let first = parts[0]?;
-    let mut whole = [first; R];
-    for (target, part) in whole.iter_mut().zip(parts) {
-        *target = part?;
-    }
-    Some(whole)
-}
-
-#[inline(always)]
-fn sums_of<const R: usize>(factors: &[Factors], words: impl Fn(usize) -> [u64; R], lens: [usize; R]) -> [i32; R] {
-    const MASK: u64 = 0x0000_00ff_0000_00ff;
-    let mut sums = [0i64; R];
-    if lens.iter().any(|len| *len < factors.len()) {
-        return [0; R];
-    }
-    for (k, x) in factors.iter().enumerate() {
-        for (sum, word) in sums.iter_mut().zip(words(k)) {
-            let word = word ^ 0x8080_8080_8080_8080;
-            *sum = sum
-                .wrapping_add((word as i64).wrapping_mul(x[0]))
-                .wrapping_add(((word >> 8 & MASK) as i64).wrapping_mul(x[1]))
-                .wrapping_add(((word >> 16 & MASK) as i64).wrapping_mul(x[2]))
-                .wrapping_add(((word >> 24 & MASK) as i64).wrapping_mul(x[3]));
-        }
-    }
-    sums.map(|sum| unpack(sum)[1])
+/// The sum of one row of weights, each weight plus 128, with prepared inputs.
+fn dot(factors: &[Factors], row: &[u8]) -> i32 {
+    let words = row.as_chunks::<8>().0.iter().map(|eight| u64::from_le_bytes(*eight));
+    unpack(hart::portable::dot(factors, words))[1]
 }

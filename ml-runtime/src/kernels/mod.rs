@@ -5,6 +5,7 @@ pub mod conv;
 pub mod depthwise;
 pub mod fully_connected;
 pub mod gemm;
+pub mod hart;
 pub mod pool;
 pub mod quantize;
 pub mod softmax;
