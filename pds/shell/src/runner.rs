@@ -49,14 +49,23 @@ impl<'a, N: Notify> Runner<'a, N> {
 
     /// Sends a request. False if that is not possible now.
     pub fn ask(&mut self, request: Request) -> bool {
+        self.join();
         self.link.is_connected() && self.link.push(&request).is_ok()
+    }
+
+    /// Joins a runner that came up, or came up anew. True if it did, or if it is not understood.
+    fn join(&mut self) -> bool {
+        let joined = self.link.poll() != Ok(false);
+        if joined {
+            // The jobs of the old session are gone, and with them their hold on the tensors.
+            self.job = None;
+        }
+        joined
     }
 
     /// The next reply, or that the runner restarted.
     pub fn reply(&mut self) -> Option<RunnerReply> {
-        if let Ok(true) | Err(_) = self.link.poll() {
-            // The jobs of the old session are gone, and with them their hold on the tensors.
-            self.job = None;
+        if self.join() {
             return Some(RunnerReply::Restarted);
         }
         let reply = self.link.pop().ok()??;
