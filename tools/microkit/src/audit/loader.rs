@@ -157,10 +157,9 @@ impl Memory {
     /// The kernel's symbols are not in the image, so the boot block is found by its first word and by what it points to.
     fn find_boot_block(&self) -> Result<BootBlock> {
         let mut found = None;
-        for (paddr, page) in &self.pages {
-            for offset in (0..PAGE).step_by(8) {
-                let word = page.as_ref().map(|page| &page[offset as usize..offset as usize + 8]);
-                if word != Some(&MAGIC.to_le_bytes()) {
+        for (paddr, page) in self.pages.iter().filter_map(|(paddr, page)| Some((paddr, page.as_ref()?))) {
+            for (offset, word) in (0..).step_by(8).zip(page.as_chunks::<8>().0) {
+                if *word != MAGIC.to_le_bytes() {
                     continue;
                 }
                 let block = self.read(paddr + offset, size_of::<BootBlock>() as u64);

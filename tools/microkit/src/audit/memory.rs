@@ -299,6 +299,6 @@ fn contents(
 fn holds(machine: &Machine, paddr: u64, promised: &[u8]) -> bool {
     machine.memory.read(paddr, PAGE).is_some_and(|page| {
         let (head, tail) = page.split_at(promised.len());
-        head == promised && tail.iter().all(|byte| *byte == 0)
+        head == promised && tail == &[0; PAGE as usize][..tail.len()]
     })
 }
