@@ -18,7 +18,9 @@ pub fn elf(entry: u64, loads: &[Load], symbols: &[(&str, u64, u64)]) -> Vec<u8> 
         headers.extend(1u32.to_le_bytes());
         headers.extend(load.flags.to_le_bytes());
         let bytes = load.content.len() as u64;
-        for field in [body_start + body.len() as u64, load.vaddr, load.vaddr, bytes, bytes.wrapping_add(load.zeros), 0x1000] {
+        for field in
+            [body_start + body.len() as u64, load.vaddr, load.vaddr, bytes, bytes.wrapping_add(load.zeros), 0x1000]
+        {
             headers.extend(field.to_le_bytes());
         }
         body.extend(&load.content);
