@@ -4,7 +4,7 @@
 //! input line is removed by writing spaces over it, and it never reaches the last column, where terminals differ.
 
 use crate::output::Output;
-use protocols::console::{CHUNK, Level};
+use protocols::console::{CHUNK, Level, is_one_column};
 
 /// Columns that the input line may use.
 pub const COLUMNS: usize = 79;
@@ -23,13 +23,13 @@ struct View {
 impl View {
     const EMPTY: View = View { bytes: [0; CHUNK], length: 0, columns: 0, cursor: 0 };
 
-    /// Takes over as much of `text` as fits; what is not text becomes a question mark.
+    /// Takes over as much of `text` as fits; a character that may not take one column becomes a question mark.
     fn new(text: &[u8], cursor: usize) -> View {
         let mut view = View::EMPTY;
         for chunk in text.utf8_chunks() {
             let broken = (!chunk.invalid().is_empty()).then_some('?');
             for character in chunk.valid().chars().chain(broken) {
-                let character = if character.is_control() { '?' } else { character };
+                let character = if is_one_column(character) { character } else { '?' };
                 let end = view.length + character.len_utf8();
                 if view.columns == COLUMNS || end > CHUNK {
                     break;

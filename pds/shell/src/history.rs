@@ -61,6 +61,7 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
         #[test]
         fn keeps_the_newest_lines(lines in prop::collection::vec("[a-z é]{0,700}", 1..40)) {
             let (mut history, mut model): (_, Vec<&str>) = (History::new(), Vec::new());

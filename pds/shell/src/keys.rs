@@ -1,7 +1,9 @@
 //! Bytes from the line to keys.
 //!
-//! Understands what common terminals send (ECMA-48 sequences as xterm and the VT220 have them), UTF-8, and lines that end
-//! in CR, LF or both. What is none of that is swallowed: bytes from a bad line do no more than that.
+//! Understands what common terminals send (ECMA-48 sequences as xterm and the VT220 have them), characters of one column in
+//! UTF-8, and lines that end in CR, LF or both. What is none of that is swallowed: bytes from a bad line do no more than that.
+
+use protocols::console::is_one_column;
 
 /// A key that means something to the editor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,7 +155,7 @@ fn character(byte: u8, mut bytes: [u8; 4], have: usize, need: usize) -> (State, 
         return (State::Character { bytes, have: have + 1, need }, None);
     }
     let text = core::str::from_utf8(&bytes[..need]).unwrap_or("");
-    (State::Ground, text.chars().next().filter(|character| !character.is_control()).map(Key::Char))
+    (State::Ground, text.chars().next().filter(|character| is_one_column(*character)).map(Key::Char))
 }
 
 fn sequence(byte: u8, parameter: u8, bytes: u8) -> (State, Option<Key>) {
@@ -228,13 +230,14 @@ mod tests {
 
     #[test]
     fn characters_beyond_ascii() {
-        assert_eq!(keys("é✓😀".as_bytes()), ['é', '✓', '😀'].map(Key::Char));
+        assert_eq!(keys("éж€".as_bytes()), ['é', 'ж', '€'].map(Key::Char));
+        assert_eq!(keys("a中e\u{301}😀\u{202e}z".as_bytes()), ['a', 'e', 'z'].map(Key::Char), "not of one column");
         assert_eq!(keys(b"\xc3x\xff\x80\xed\xa0\x80y\xc2\x9bz"), ['x', 'y', 'z'].map(Key::Char));
     }
 
     proptest! {
         #[test]
-        fn text_comes_through(text in "\\PC*") {
+        fn text_comes_through(text in "[ -~à-ÿα-ω€]*") {
             let typed: String = keys(text.as_bytes()).iter().map(|key| match key {
                 Key::Char(character) => *character,
                 other => panic!("{other:?}"),

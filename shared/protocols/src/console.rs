@@ -63,6 +63,14 @@ pub mod kind {
     pub const DONE: u8 = 66;
 }
 
+/// Whether a character takes one column on every terminal: what the input line consists of, because its columns are
+/// counted. Scripts with wide, combining or right-to-left characters are left out; lines of output may have them.
+pub fn is_one_column(character: char) -> bool {
+    matches!(character,
+        ' '..='~' | '\u{a1}'..='\u{ac}' | '\u{ae}'..='\u{2ff}' | '\u{370}'..='\u{482}' | '\u{48a}'..='\u{52f}'
+        | '\u{1e00}'..='\u{1fff}' | '\u{2010}'..='\u{2027}' | '\u{2030}'..='\u{205e}' | '\u{20a0}'..='\u{20bf}')
+}
+
 /// How urgent a line is, and up to what urgency a client's lines are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
