@@ -4,11 +4,11 @@
 //! the other modules does the whole. Where both apply they come to the same state; the tests compare them.
 
 use crate::fault::object;
-use crate::message::{MAX_WORDS, MessageInfo, REGISTER_WORDS};
+use crate::message::{MAX_WORDS, MessageInfo, REGISTER_WORDS, label};
 use crate::objects::{Id, Queue, Queued, State, reg};
 use crate::schedule::lowest_bit;
-use crate::{Environment, FaultKind, Kernel};
-use kernel_layout::{Cap, cap_kind, cap_rights};
+use crate::{Environment, Exception, Fault, FaultKind, Kernel};
+use kernel_layout::{Cap, cap_kind, cap_rights, slot};
 
 #[inline(always)]
 fn is_cap(cap: &Cap, kind: u8, rights: u8) -> bool {
@@ -38,6 +38,17 @@ pub enum Outcome {
     SameThread,
     /// Done; another thread, this one, is current now.
     OtherThread(Id),
+}
+
+/// A caller and a server that waits for it.
+struct Meeting {
+    server: Id,
+    /// What the server brought along for the caller to wait with.
+    reply: Id,
+    /// The caller's scheduling context.
+    sc: Id,
+    /// The server's own, if it has one.
+    server_sc: Id,
 }
 
 impl Kernel<'_> {
@@ -190,6 +201,15 @@ impl Kernel<'_> {
             return Outcome::NotDone;
         }
         let (endpoint, badge) = (object(*cap), cap.badge);
+        let Some(meeting) = self.meet(caller, endpoint) else { return Outcome::NotDone };
+        self.put_message(env, (caller, meeting.server), badge, info, words);
+        self.enter_server(env, caller, endpoint, &meeting, 4);
+        Outcome::OtherThread(meeting.server)
+    }
+
+    /// Who waits at an endpoint to serve `caller` at once.
+    #[inline(always)]
+    fn meet(&self, caller: Id, endpoint: Id) -> Option<Meeting> {
         let queue = self.pds[endpoint.slot()].endpoint;
         let server = queue.head;
         let target = &self.pds[server.slot()].thread;
@@ -201,26 +221,33 @@ impl Kernel<'_> {
             || target.level_bit & self.domain_levels == 0
             || target.level_bit >= self.pds[caller.slot()].thread.level_bit
         {
-            return Outcome::NotDone;
+            return None;
         }
         let sc = self.pds[caller.slot()].thread.sc;
         if server_sc.is_some()
             && (!self.pds[server_sc.slot()].sched_context.is_round_robin()
                 || !self.pds[sc.slot()].sched_context.is_round_robin())
         {
-            return Outcome::NotDone;
+            return None;
         }
+        Some(Meeting { server, reply, sc, server_sc })
+    }
+
+    /// The caller waits for the reply of the server, which goes on now: on its own scheduling context, or on the
+    /// caller's.
+    #[inline(always)]
+    fn enter_server(&mut self, env: &mut impl Environment, caller: Id, endpoint: Id, meeting: &Meeting, rewind: u8) {
+        let Meeting { server, reply, sc, server_sc } = *meeting;
         self.pds[endpoint.slot()].endpoint = Queue::EMPTY;
         self.pds[reply.slot()].reply.thread = caller;
         let thread = &mut self.pds[caller.slot()].thread;
         thread.state = State::BlockedOnReply;
         thread.reply = reply;
-        thread.rewind = 4;
+        thread.rewind = rewind;
         let thread = &mut self.pds[server.slot()].thread;
         thread.state = State::Running;
         thread.reply = Id::NONE;
         self.current = server;
-        self.put_message(env, (caller, server), badge, info, words);
         if server_sc.is_none() {
             self.pds[caller.slot()].thread.sc = Id::NONE;
             self.pds[server.slot()].thread.sc = sc;
@@ -239,7 +266,73 @@ impl Kernel<'_> {
             self.charge_round_robin(now);
             self.enter_round_robin(env, server_sc);
         }
-        Outcome::OtherThread(server)
+    }
+
+    /// The short way of a fault of the current thread, if its message fits into registers and its handler, above it,
+    /// waits for it.
+    #[inline(always)]
+    pub fn fast_exception(&mut self, env: &mut impl Environment, exception: Exception) -> Outcome {
+        let id = self.current;
+        let fault = Fault::of(exception);
+        let Some(cap) = self.small_cap(id, slot::FAULT) else { return Outcome::NotDone };
+        if !is_cap(cap, cap_kind::ENDPOINT, cap_rights::WRITE | cap_rights::GRANT_REPLY) {
+            return Outcome::NotDone;
+        }
+        let (endpoint, badge) = (object(*cap), cap.badge);
+        let Some(meeting) = self.meet(id, endpoint) else { return Outcome::NotDone };
+        let pd = &mut self.pds[id.slot()];
+        pd.thread.fault = fault;
+        let words = fault.short_words(&pd.frame);
+        let to = &mut self.pds[meeting.server.slot()].frame;
+        to.x[reg::A0] = badge;
+        to.x[reg::A1] = MessageInfo::new(fault.kind as u64, REGISTER_WORDS as u64).0;
+        to.x[reg::A2..reg::A2 + REGISTER_WORDS].copy_from_slice(&words);
+        self.enter_server(env, id, endpoint, &meeting, 0);
+        Outcome::OtherThread(meeting.server)
+    }
+
+    /// The short way of a restart: the program counter is all that is written to a less important thread that has faulted
+    /// and waits for its handler, and that is resumed.
+    pub fn fast_restart(&mut self, cptr: u64, info: u64) -> Outcome {
+        let current = self.current;
+        let Some(cap) = self.small_cap(current, cptr) else { return Outcome::NotDone };
+        let id = object(*cap);
+        let [flags, count, pc] = self.pds[current.slot()].frame.x[reg::A2..reg::A2 + 3] else {
+            return Outcome::NotDone;
+        };
+        let thread = &self.pds[id.slot()].thread;
+        let reply = thread.reply;
+        let call = &self.pds[reply.slot()].reply;
+        if cap.kind != cap_kind::THREAD
+            || MessageInfo(info).label() != label::TCB_WRITE_REGISTERS
+            || MessageInfo(info).words() < 3
+            || MessageInfo(info).extra_caps() != 0
+            || flags & 1 == 0
+            || count != 1
+            || id == current
+            || thread.state != State::BlockedOnReply
+            || call.sc.is_some()
+            || call.inner.is_some()
+            || call.outer.is_some()
+            || thread.sc.is_none()
+            || !self.pds[thread.sc.slot()].sched_context.is_round_robin()
+            || thread.level_bit & self.domain_levels == 0
+            || thread.level_bit <= self.pds[current.slot()].thread.level_bit
+        {
+            return Outcome::NotDone;
+        }
+        self.pds[reply.slot()].reply.thread = Id::NONE;
+        let pd = &mut self.pds[id.slot()];
+        pd.frame.x[0] = pc;
+        pd.thread.rewind = 0;
+        pd.thread.fault.kind = FaultKind::None;
+        pd.thread.reply = Id::NONE;
+        pd.thread.state = State::Running;
+        self.enqueue_first(id);
+        let frame = &mut self.pds[current.slot()].frame;
+        frame.x[reg::A0] = 0;
+        frame.x[reg::A1] = 0;
+        Outcome::SameThread
     }
 
     /// The short way of [`crate::number::REPLY_RECV`] when a caller waits for the reply and nothing else has happened.

@@ -3,7 +3,7 @@
 use crate::ipc::Send;
 use crate::message::MessageInfo;
 use crate::objects::{Id, State, reg};
-use crate::{Environment, Kernel};
+use crate::{Environment, Frame, Kernel};
 use kernel_layout::{Cap, cap_kind, cap_rights, slot};
 
 /// Kinds of faults; the values are the labels of their messages.
@@ -36,6 +36,29 @@ pub struct Fault {
 impl Fault {
     /// No fault.
     pub const NONE: Self = Self { kind: FaultKind::None, words: [0; 3] };
+
+    /// The fault that an exception is. A page fault and an access fault differ in the machine, not for a PD: seL4 reports
+    /// the latter's numbers.
+    #[inline(always)]
+    pub(crate) fn of(exception: Exception) -> Self {
+        let (kind, words) = match exception.cause {
+            1 | 12 => (FaultKind::Vm, [exception.value, 1, 1]),
+            5 | 13 => (FaultKind::Vm, [exception.value, 0, 5]),
+            7 | 15 => (FaultKind::Vm, [exception.value, 0, 7]),
+            cause => (FaultKind::UserException, [cause, 0, 0]),
+        };
+        Self { kind, words }
+    }
+
+    /// The message that a fault of kind `Vm` or `UserException` makes.
+    #[inline(always)]
+    pub(crate) fn short_words(&self, frame: &Frame) -> [u64; 4] {
+        let [first, second, third] = self.words;
+        match self.kind {
+            FaultKind::UserException => [frame.x[0], frame.x[reg::SP], first, 0],
+            _ => [frame.x[0], first, second, third],
+        }
+    }
 }
 
 /// An exception that a PD's instruction raised.
@@ -66,14 +89,7 @@ const USER_EXCEPTION_REGISTERS: [usize; 2] = [0, reg::SP];
 impl Kernel<'_> {
     /// The current thread's instruction raised an exception other than a system call.
     pub fn exception(&mut self, env: &mut impl Environment, exception: Exception) {
-        // A page fault and an access fault differ in the machine, not for a PD: seL4 reports the latter's numbers.
-        let (kind, words) = match exception.cause {
-            1 | 12 => (FaultKind::Vm, [exception.value, 1, 1]),
-            5 | 13 => (FaultKind::Vm, [exception.value, 0, 5]),
-            7 | 15 => (FaultKind::Vm, [exception.value, 0, 7]),
-            cause => (FaultKind::UserException, [cause, 0, 0]),
-        };
-        self.fault(env, Fault { kind, words });
+        self.fault(env, Fault::of(exception));
         self.schedule(env);
     }
 
@@ -109,38 +125,30 @@ impl Kernel<'_> {
     pub(crate) fn write_fault_message(&mut self, env: &mut impl Environment, sender: Id, receiver: Id) -> MessageInfo {
         let pd = &self.pds[sender.slot()];
         let fault = pd.thread.fault;
-        let mut words = [0; 11];
-        words[0] = pd.frame.x[0];
+        let short = fault.short_words(&pd.frame);
         let count = match fault.kind {
             FaultKind::Cap if fault.words[2] == LookupFailure::Guard as u64 => {
-                words[1..4].copy_from_slice(&fault.words);
-                words[4..7].copy_from_slice(&[BITS_BELOW_ROOT, 0, GUARD_BITS]);
+                for (word, value) in [BITS_BELOW_ROOT, 0, GUARD_BITS].into_iter().enumerate() {
+                    self.set_message_word(env, receiver, 4 + word, value);
+                }
                 7
             }
             FaultKind::Cap => {
-                words[1..4].copy_from_slice(&fault.words);
+                self.set_message_word(env, receiver, 4, 0);
                 5
             }
             FaultKind::UnknownSyscall => {
                 for (word, register) in UNKNOWN_SYSCALL_REGISTERS.iter().enumerate() {
-                    words[word] = pd.frame.x[*register];
+                    let value = self.pds[sender.slot()].frame.x[*register];
+                    self.set_message_word(env, receiver, word, value);
                 }
-                words[10] = fault.words[0];
-                11
+                self.set_message_word(env, receiver, 10, fault.words[0]);
+                return MessageInfo::new(fault.kind as u64, 11);
             }
-            FaultKind::UserException => {
-                words[1..4].copy_from_slice(&[pd.frame.x[reg::SP], fault.words[0], 0]);
-                4
-            }
-            FaultKind::Vm | FaultKind::None => {
-                words[1..4].copy_from_slice(&fault.words);
-                4
-            }
+            FaultKind::UserException | FaultKind::Vm | FaultKind::None => 4,
         };
-        for (word, value) in words.iter().take(count).enumerate() {
-            self.set_message_word(env, receiver, word, *value);
-        }
-        MessageInfo::new(fault.kind as u64, count as u64)
+        self.pds[receiver.slot()].frame.x[reg::A2..reg::A2 + 4].copy_from_slice(&short);
+        MessageInfo::new(fault.kind as u64, count)
     }
 
     /// Does what the handler's reply says. True if the thread goes on.

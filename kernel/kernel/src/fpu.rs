@@ -48,14 +48,6 @@ impl Fpu {
         Self { states: [State { registers: [0; 32], control: 0 }; 64] }
     }
 
-    /// Whether the thread that runs may use the registers.
-    pub fn is_on() -> bool {
-        let status: u64;
-        // SAFETY: reads a control register.
-        unsafe { asm!("csrr {}, sstatus", out(reg) status, options(nomem, nostack)) };
-        status & FS != 0
-    }
-
     /// The thread that runs next owns the registers, or does not: the unit is on, or off.
     #[inline(always)]
     pub fn turn(is_on: bool) {

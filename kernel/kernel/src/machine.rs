@@ -154,7 +154,18 @@ extern "C" fn kernel_call_long(cptr: u64, info: u64) -> Resume {
 fn call<const LONG: bool>(cptr: u64, info: u64) -> Resume {
     let machine = enter();
     let before = machine.kernel.current();
-    let outcome = machine.kernel.fast_call::<LONG>(&mut machine.hart, cptr, info);
+    match machine.kernel.fast_call::<LONG>(&mut machine.hart, cptr, info) {
+        Outcome::NotDone => kernel_invoke(cptr, info),
+        outcome => machine.leave_after(before, outcome, number::CALL),
+    }
+}
+
+/// A call that is not an ordinary one to a server.
+#[inline(never)]
+extern "C" fn kernel_invoke(cptr: u64, info: u64) -> Resume {
+    let machine = enter();
+    let before = machine.kernel.current();
+    let outcome = machine.kernel.fast_restart(cptr, info);
     machine.leave_after(before, outcome, number::CALL)
 }
 
@@ -200,14 +211,34 @@ extern "C" fn kernel_receive(cptr: u64) -> Resume {
 extern "C" fn kernel_exception(cause: u64, value: u64) -> Resume {
     let machine = enter();
     let before = machine.kernel.current();
-    let has_fpu = machine.kernel.info(before).is_some_and(|info| info.flags & PD_FPU != 0);
-    if cause == CAUSE_ILLEGAL_INSTRUCTION && has_fpu && !Fpu::is_on() {
-        // Perhaps it was illegal only because the unit is off. If not, it will come again.
-        machine.fpu.hand_over(machine.fpu_owner, before);
-        machine.fpu_owner = before;
-    } else {
-        machine.kernel.exception(&mut machine.hart, Exception { cause, value });
+    if cause == CAUSE_ILLEGAL_INSTRUCTION && machine.fpu_owner != before {
+        return kernel_illegal_instruction(cause, value);
     }
+    match machine.kernel.fast_exception(&mut machine.hart, Exception { cause, value }) {
+        Outcome::OtherThread(current) => machine.leave_to_other(before, current),
+        _ => kernel_fault(cause, value),
+    }
+}
+
+/// An instruction is illegal while the floating-point unit is off.
+#[inline(never)]
+extern "C" fn kernel_illegal_instruction(cause: u64, value: u64) -> Resume {
+    let machine = enter();
+    let before = machine.kernel.current();
+    if machine.kernel.info(before).is_none_or(|info| info.flags & PD_FPU == 0) {
+        return kernel_fault(cause, value);
+    }
+    // Perhaps it is illegal only because the unit is off. If not, it will come again.
+    machine.fpu.hand_over(machine.fpu_owner, before);
+    machine.fpu_owner = before;
+    machine.leave_to_same(before)
+}
+
+#[inline(never)]
+extern "C" fn kernel_fault(cause: u64, value: u64) -> Resume {
+    let machine = enter();
+    let before = machine.kernel.current();
+    machine.kernel.exception(&mut machine.hart, Exception { cause, value });
     machine.leave(before)
 }
 

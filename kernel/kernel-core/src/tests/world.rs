@@ -295,6 +295,10 @@ impl World {
             number::RECV => kernel.fast_receive(machine, cptr),
             _ => Outcome::NotDone,
         };
+        let outcome = match outcome {
+            Outcome::NotDone if number == number::CALL && !self.slow_only => kernel.fast_restart(cptr, info.0),
+            outcome => outcome,
+        };
         match outcome {
             Outcome::NotDone => kernel.syscall(machine, number),
             Outcome::SameThread => assert_eq!(kernel.current(), id(pd)),
@@ -332,7 +336,10 @@ impl World {
     }
 
     pub fn exception(&mut self, cause: u64, value: u64) {
-        self.kernel.exception(&mut self.machine, Exception { cause, value });
+        let exception = Exception { cause, value };
+        if self.slow_only || self.kernel.fast_exception(&mut self.machine, exception) == Outcome::NotDone {
+            self.kernel.exception(&mut self.machine, exception);
+        }
         self.check();
     }
 
