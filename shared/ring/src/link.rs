@@ -109,14 +109,15 @@ impl Sleep {
     const RAISED: Sleep = Sleep { number: 1, raised: true };
     const LOWERED: Sleep = Sleep { number: 0, raised: false };
 
-    /// Raises the flag in the own page. The fence pairs with the one in [`Link::wake`]: either this side sees what the
-    /// peer wrote before that, or the peer sees the flag.
+    /// Raises the flag in the own page. It gets a new number even if it is still raised: the peer may have woken this side
+    /// from the last sleep too late, for something that was found already, and would not wake it from that one again.
+    ///
+    /// The fence pairs with the one in [`Link::wake`]: either this side sees what the peer wrote before that, or the peer
+    /// sees the flag.
     fn raise(&mut self, own: &Words, word: usize) {
-        if !self.raised {
-            self.number += 1;
-            self.raised = true;
-            own.store(word, self.number);
-        }
+        self.number += 1;
+        self.raised = true;
+        own.store(word, self.number);
         fence(Ordering::SeqCst);
     }
 
@@ -156,7 +157,9 @@ impl<Tx: Entry, Rx: Entry, N: Notify> Link<Tx, Rx, N> {
         terms.write(&own, outgoing_capacity, size_of::<Tx>());
         fence(Ordering::Release);
         own.store(EPOCH, epoch);
-        fence(Ordering::Release);
+        // Two that start at the same time must not both miss each other: at least one sees the other's epoch, joins and
+        // notifies. The fence is also a release fence, for the indices below.
+        fence(Ordering::SeqCst);
         let mut link = Self {
             own,
             peer,

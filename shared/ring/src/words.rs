@@ -3,6 +3,7 @@
 //! Another protection domain may write the memory at any instant. Atomic accesses make that a race without undefined
 //! behaviour: a word is always some value that somebody wrote, and everything above this module copies before it checks.
 
+#[cfg(not(loom))]
 use crate::error::OpenError;
 
 #[cfg(not(loom))]
