@@ -46,7 +46,7 @@ main_job() { make run CONFIG="$1" TOOLCHAIN="$2" </dev/null; }
 step host "logic on the host: kernel core, composer, rings, drivers, shell, inference" \
     "$CARGO" test --locked --workspace
 step loom "the ring under every interleaving (loom)" \
-    env RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR="$CARGO_TARGET_DIR/loom" LOOM_MAX_PREEMPTIONS=3 \
+    env RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR="$CARGO_TARGET_DIR/loom" \
     "$CARGO" test --locked --release -p ring loom
 step systems-debug "small systems in the emulator, debug configuration" \
     make systems CONFIG=debug TOOLCHAIN="$toolchain"
