@@ -103,7 +103,10 @@ fn refusals_name_the_place_and_write_no_image() {
             from("setvar_vaddr='v'", "setvar_vaddr='w'"),
             "s.system:3:85: error: protection domain 'a' (a.elf): the program image has no symbol 'w'",
         ),
-        (from("<memory_region", "<memory_region name='huge' size='0x1_0000_0000'/><memory_region"), "region 'huge'"),
+        (
+            from("<memory_region", "<memory_region name='huge' size='0x1_0000_0000'/><memory_region"),
+            "s.system:2:1: error: no room for memory region 'huge'",
+        ),
         (b"<system>\xff</system>".to_vec(), "byte 8 is not"),
         (b"\xff\xfe<\0".to_vec(), "UTF-8"),
         (Vec::new(), "s.system:1:1: error: this is not well-formed XML"),

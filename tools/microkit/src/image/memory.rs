@@ -5,6 +5,7 @@
 //! stored part of the memory is short and what must be cleared is one piece.
 
 use crate::error::{Error, Result};
+use crate::model::Location;
 use std::ops::Range;
 
 /// Bytes of a page, and the granularity of everything placed.
@@ -27,6 +28,18 @@ pub struct Block {
     pub fixed: Option<u64>,
     /// How many of its first bytes the image stores; the rest is zero.
     pub stored_bytes: u64,
+    /// The element of the description that asks for it, for messages.
+    pub location: Option<Location>,
+}
+
+impl Block {
+    /// An error that this block is to blame for.
+    fn error(&self, message: String) -> Error {
+        match self.location {
+            Some(location) => Error::at(location, message),
+            None => Error::new(message),
+        }
+    }
 }
 
 /// The blocks of a system and the RAM that they may use.
@@ -76,6 +89,7 @@ impl Memory {
             align: PAGE,
             fixed: None,
             stored_bytes: if stored { PAGE } else { 0 },
+            location: None,
         })
     }
 
@@ -111,10 +125,10 @@ impl Memory {
         for (block, start) in self.blocks.iter().zip(&mut starts) {
             let Some(paddr) = block.fixed else { continue };
             let end = paddr.checked_add(block.bytes).ok_or_else(|| {
-                Error::new(format!("{} at {paddr:#x} ends beyond the last physical address", block.name))
+                block.error(format!("{} at {paddr:#x} ends beyond the last physical address", block.name))
             })?;
             if let Some((owner, other)) = fixed.iter().find(|(_, other)| overlap(&(paddr..end), other)) {
-                return Err(Error::new(format!(
+                return Err(block.error(format!(
                     "{} at {paddr:#x}..{end:#x} overlaps {owner} at {:#x}..{:#x}; choose another physical address",
                     block.name, other.start, other.end
                 )));
@@ -143,7 +157,7 @@ impl Memory {
     }
 
     fn out_of_memory(&self, block: &Block, free: &Free) -> Error {
-        Error::new(format!(
+        block.error(format!(
             "no room for {}: it needs {:#x} bytes aligned to {:#x}, and of the RAM at {:#x}..{:#x} the longest free piece \
              has {:#x} bytes; make memory regions smaller, or spread fixed ones less",
             block.name,
@@ -239,7 +253,7 @@ mod tests {
     fn block(pages: u64, large: bool, stored: u64, fixed: Option<u64>) -> Block {
         let align = if large { 0x20_0000 } else { PAGE };
         let bytes = pages * if large { 0x20_0000 } else { PAGE };
-        Block { name: format!("block {pages}"), bytes, align, fixed, stored_bytes: stored.min(bytes) }
+        Block { name: format!("block {pages}"), bytes, align, fixed, stored_bytes: stored.min(bytes), location: None }
     }
 
     proptest! {

@@ -97,6 +97,7 @@ fn place_with_lists(
                 align: PAGE,
                 fixed: Some(segment.paddr),
                 stored_bytes: segment.data.len() as u64,
+                location: None,
             })
         })
         .collect();
@@ -112,6 +113,7 @@ fn place_with_lists(
         align: PAGE,
         fixed: Some(kernel.end()),
         stored_bytes,
+        location: None,
     });
     let regions = spaces::regions(system, &mut memory)?;
     let ipc_buffers: Vec<BlockId> = (system.pds.iter())

@@ -67,6 +67,7 @@ pub fn regions(system: &System, memory: &mut Memory) -> Result<Vec<Region>> {
                 align: region.page_bytes,
                 fixed,
                 stored_bytes: prefill.as_ref().map_or(0, |bytes| bytes.len() as u64),
+                location: Some(region.location),
             })),
         });
     }
@@ -221,6 +222,7 @@ impl PdSpace {
             align: PAGE,
             fixed: None,
             stored_bytes: 0,
+            location: Some(pd.location),
         });
         let data = Access::user(true, true, false);
         for offset in (0..pd.stack_bytes).step_by(PAGE as usize) {
