@@ -84,10 +84,14 @@ impl<'a> Demo<'a> {
         self.printed == self.tally.lines()
     }
 
-    /// The runner began anew: it knows none of the jobs, so all are submitted again.
+    /// The runner came up. If it had been up before it knows none of the jobs, so all are submitted again; if not, it
+    /// finds what was pushed while it was not there yet.
     fn rejoin(&mut self) {
         self.sessions += 1;
         self.tally.restarts = self.sessions - 1;
+        if self.sessions == 1 {
+            return;
+        }
         for lane in &mut self.lanes {
             lane.job = None;
         }
