@@ -111,26 +111,19 @@ microkit_symbols! {
     microkit_passive: bool = false;
 }
 
-/// Reads one of Microkit's words. A volatile read is one that the compiler cannot answer from the initial value.
-#[inline(always)]
-fn read(word: &'static Patched<u64>) -> u64 {
-    // SAFETY: the reference is valid for reads.
-    unsafe { (&raw const word.0).read_volatile() }
-}
-
 #[inline(always)]
 pub(crate) fn pd_irqs() -> u64 {
-    read(&microkit_irqs)
+    *microkit_irqs.get()
 }
 
 #[inline(always)]
 pub(crate) fn pd_notifications() -> u64 {
-    read(&microkit_notifications)
+    *microkit_notifications.get()
 }
 
 #[inline(always)]
 pub(crate) fn pd_pps() -> u64 {
-    read(&microkit_pps)
+    *microkit_pps.get()
 }
 
 /// The interrupts of this protection domain.
