@@ -1,8 +1,10 @@
 //! `CONV_2D`, and depthwise convolution of a single channel, which is the same with weights laid out the other way.
 
+use core::ops::Range;
+
 use zerocopy::FromBytes;
 
-use super::gemm::{self, Channel, Weights};
+use super::gemm::{self, Channel, Part, Weights};
 use crate::error::LoadError;
 use crate::fixed_point::{Finish, Multiplier};
 use crate::memory::signed;
@@ -98,12 +100,37 @@ impl<'t> Conv<'t> {
         Conv { window, weights: Weights::Columns(weights), scales, finish, zero_point }
     }
 
+    /// Length of the inner dimension.
     fn inner(&self) -> usize {
         self.window.taps() * self.window.in_channels
     }
 
+    /// Rows of the filter that are packed at once: all, if that takes no more than half of what input and output take (a
+    /// quarter where that is little); else as many as do, or one.
+    fn part_rows(&self) -> usize {
+        let Window { rows, columns, in_channels, out_channels, .. } = self.window;
+        let images = rows.input * columns.input * in_channels + self.window.positions() * out_channels;
+        let share = if images < 8192 { images / 4 } else { images / 2 };
+        let budget = share.saturating_sub(self.fixed_bytes(2));
+        let row_bytes = columns.filter * in_channels * size_of::<Column>();
+        if rows.filter * row_bytes <= share {
+            return rows.filter;
+        }
+        // Parts of the same size, as far as that goes.
+        let most = (budget / row_bytes).clamp(1, rows.filter);
+        rows.filter.div_ceil(rows.filter.div_ceil(most))
+    }
+
+    /// Scratch memory beside the packed inputs, with so many parts.
+    fn fixed_bytes(&self, parts: usize) -> usize {
+        let sums = if parts > 1 { self.window.out_channels * size_of::<Column>() } else { 0 };
+        sums + self.window.out_channels * size_of::<Channel>()
+    }
+
     pub fn scratch_bytes(&self) -> usize {
-        self.inner() * size_of::<Column>() + self.window.out_channels * size_of::<Channel>()
+        let rows = self.part_rows();
+        let panel = rows * self.window.columns.filter * self.window.in_channels * size_of::<Column>();
+        panel + self.fixed_bytes(self.window.rows.filter.div_ceil(rows))
     }
 
     pub fn macs(&self) -> u64 {
@@ -111,50 +138,77 @@ impl<'t> Conv<'t> {
     }
 
     pub fn run(&self, input: &[i8], output: &mut [i8], scratch: &mut [u8]) -> Option<()> {
-        let Window { in_channels, out_channels, .. } = self.window;
-        let (panel, rest) = <[Column]>::mut_from_prefix_with_elems(scratch, self.inner()).ok()?;
+        let Window { rows, columns, in_channels, out_channels, .. } = self.window;
+        let part_rows = self.part_rows();
+        let row_length = columns.filter * in_channels;
+        let parts = rows.filter.div_ceil(part_rows);
+        let (panel, rest) = <[Column]>::mut_from_prefix_with_elems(scratch, part_rows * row_length).ok()?;
+        let sums = if parts > 1 { out_channels } else { 0 };
+        let (sums, rest) = <[Column]>::mut_from_prefix_with_elems(rest, sums).ok()?;
         let (channels, _) = <[Channel]>::mut_from_prefix_with_elems(rest, out_channels).ok()?;
         for (index, channel) in channels.iter_mut().enumerate() {
             *channel = self.scales.channel(index);
         }
-        let image = self.window.rows.input * self.window.columns.input * in_channels;
+        let image = rows.input * columns.input * in_channels;
         let images = input.chunks_exact(image).zip(output.chunks_exact_mut(self.window.positions() * out_channels));
         for (input, output) in images {
             for (index, output) in output.chunks_mut(POSITIONS * out_channels).enumerate() {
-                self.pack(panel, input, index * POSITIONS)?;
-                gemm::tile(panel, self.weights, channels, self.finish, output);
+                sums.fill([0; WORDS]);
+                for first_row in (0..rows.filter).step_by(part_rows) {
+                    let taps = first_row..rows.filter.min(first_row + part_rows);
+                    let panel = panel.get_mut(..taps.len() * row_length)?;
+                    let last = taps.end == rows.filter;
+                    self.pack(panel, input, index * POSITIONS, taps);
+                    let part = Part { panel, from: first_row * row_length, inner: self.inner() };
+                    if last {
+                        gemm::finish(&part, self.weights, sums, channels, self.finish, output);
+                    } else {
+                        gemm::accumulate(&part, self.weights, sums);
+                    }
+                }
             }
         }
         Some(())
     }
 
-    /// Gathers the inputs of [`POSITIONS`] positions from `first` on; those past the last position are zeros.
-    fn pack(&self, panel: &mut [Column], input: &[i8], first: usize) -> Option<()> {
+    /// Gathers the inputs of [`POSITIONS`] positions from `first` on, as far as the filter rows `taps` see them. Positions
+    /// behind the last one are zeros.
+    fn pack(&self, panel: &mut [Column], input: &[i8], first: usize, taps: Range<usize>) {
+        self.pack_positions::<0>(panel, input, first, taps.clone());
+        self.pack_positions::<1>(panel, input, first + 2, taps.clone());
+        self.pack_positions::<2>(panel, input, first + 4, taps);
+    }
+
+    /// Fills word `WORD` of each column from two positions.
+    #[inline(never)]
+    fn pack_positions<const WORD: usize>(&self, panel: &mut [Column], input: &[i8], first: usize, taps: Range<usize>) {
         let Window { rows, columns, in_channels, .. } = self.window;
-        for word in 0..WORDS {
-            let [low, high] = [0, 1].map(|i| {
-                let position = first + 2 * word + i;
-                (position / columns.output, position % columns.output)
-            });
+        let length = columns.filter * in_channels;
+        let zero_point = i64::from(self.zero_point);
+        let positions = [first, first + 1].map(|position| (position / columns.output, position % columns.output));
+        // Where the first filter row begins in the input, if a whole row of the filter lies inside.
+        let starts = positions.map(|(row, column)| {
+            let left = (column * columns.stride).checked_sub(columns.padding)?;
+            (columns.dilation == 1 && left + columns.filter <= columns.input && row < rows.output).then_some(left)
+        });
+        for (tap, target) in taps.clone().zip(panel.chunks_exact_mut(length)) {
+            let lines = positions.map(|(row, _)| rows.source(row, tap).filter(|_| row < rows.output));
+            if let ([Some(low), Some(high)], [Some(low_line), Some(high_line)]) = (starts, lines) {
+                let values = |line: usize, left: usize| input.get((line * columns.input + left) * in_channels..);
+                pack_word::<WORD>(target, (values(low_line, low), values(high_line, high)), zero_point);
+                continue;
+            }
             // The taps of a row lie one after another in memory, unless they are dilated.
-            let (runs, taps) = if columns.dilation == 1 { (1, columns.filter) } else { (columns.filter, 1) };
-            let mut rest = &mut *panel;
-            for tap_row in 0..rows.filter {
-                let lines = [low, high].map(|(row, _)| rows.source(row, tap_row).filter(|_| row < rows.output));
-                for run in 0..runs {
-                    let (target, after) = rest.split_at_mut_checked(taps * in_channels)?;
-                    rest = after;
-                    let sources = [0, 1].map(|i| {
-                        let (_, column) = [low, high][i];
-                        let first =
-                            (column * columns.stride + run * columns.dilation) as isize - columns.padding as isize;
-                        Source::new(input, lines[i], columns.input, first, taps, in_channels)
-                    });
-                    pack_run(target, word, sources, i64::from(self.zero_point));
-                }
+            let run = if columns.dilation == 1 { columns.filter } else { 1 };
+            for (index, target) in target.chunks_exact_mut(run * in_channels).enumerate() {
+                let sources = [0, 1].map(|i| {
+                    let left = positions[i].1 * columns.stride + index * columns.dilation;
+                    let left = left as isize - columns.padding as isize;
+                    Source::new(input, lines[i], columns.input, left, run, in_channels)
+                });
+                pack_run::<WORD>(target, sources, zero_point);
             }
         }
-        Some(())
     }
 }
 
@@ -196,37 +250,37 @@ impl<'i> Source<'i> {
 
 /// Packs a run of inputs of two positions, in pieces within which neither goes from image to padding.
 #[inline(always)]
-fn pack_run(target: &mut [Column], word: usize, [low, high]: [Source<'_>; 2], zero_point: i64) {
+fn pack_run<const WORD: usize>(target: &mut [Column], [low, high]: [Source<'_>; 2], zero_point: i64) {
     let end = target.len();
     let mut index = 0;
     while index < end {
         let ((a, a_end), (b, b_end)) = (low.at(index, end), high.at(index, end));
         let next = a_end.min(b_end).clamp(index + 1, end);
-        pack_word(&mut target[index..next], word, (a, b), zero_point);
+        pack_word::<WORD>(&mut target[index..next], (a, b), zero_point);
         index = next;
     }
 }
 
-/// Fills word `word` of each column from the channels of two input elements; a missing one is padding.
+/// Fills word `WORD` of each column from the channels of two input elements; a missing one is padding.
 #[inline(always)]
-fn pack_word(target: &mut [Column], word: usize, sources: (Option<&[i8]>, Option<&[i8]>), zero_point: i64) {
+fn pack_word<const WORD: usize>(target: &mut [Column], sources: (Option<&[i8]>, Option<&[i8]>), zero_point: i64) {
     match sources {
         (Some(low), Some(high)) => {
             let zero = gemm::pack(zero_point, zero_point);
             for ((column, low), high) in target.iter_mut().zip(low).zip(high) {
-                column[word] = gemm::pack(i64::from(*low), i64::from(*high)).wrapping_sub(zero);
+                column[WORD] = gemm::pack(i64::from(*low), i64::from(*high)).wrapping_sub(zero);
             }
         }
         (Some(low), None) => {
             for (column, low) in target.iter_mut().zip(low) {
-                column[word] = i64::from(*low) - zero_point;
+                column[WORD] = i64::from(*low) - zero_point;
             }
         }
         (None, Some(high)) => {
             for (column, high) in target.iter_mut().zip(high) {
-                column[word] = (i64::from(*high) - zero_point) << 32;
+                column[WORD] = (i64::from(*high) - zero_point) << 32;
             }
         }
-        (None, None) => target.iter_mut().for_each(|column| column[word] = 0),
+        (None, None) => target.iter_mut().for_each(|column| column[WORD] = 0),
     }
 }

@@ -80,10 +80,67 @@ pub enum Weights<'t> {
     Columns(&'t [i8]),
 }
 
-/// Computes all output channels of up to 2·`W` positions: `output` is that many rows of `channels.len()`.
-pub fn tile<const W: usize>(
-    panel: &[[i64; W]],
+/// A part of the inner dimension: the packed inputs, and where it begins.
+#[derive(Clone, Copy)]
+pub struct Part<'p, const W: usize> {
+    /// Inputs of the part.
+    pub panel: &'p [[i64; W]],
+    /// Its first index.
+    pub from: usize,
+    /// Length of the whole inner dimension.
+    pub inner: usize,
+}
+
+/// The sums over a part for [`CHANNELS`] output channels from `first` on; where fewer are left, the others mean nothing.
+#[inline(always)]
+fn sums_of<const W: usize>(
+    part: &Part<'_, W>,
     weights: Weights<'_>,
+    count: usize,
+    first: usize,
+) -> [[i64; W]; CHANNELS] {
+    match weights {
+        Weights::Rows(weights) => {
+            let rest = weights.get(first * part.inner + part.from..).unwrap_or_default();
+            let last = count - first - 1;
+            // Where fewer channels are left, the last of them is computed again.
+            let row = |c: usize| rest.get(c.min(last) * part.inner..).unwrap_or_default();
+            hart::products(part.panel, Block::Rows([row(0), row(1), row(2), row(3)]))
+        }
+        Weights::Columns(weights) => {
+            // The last group begins earlier, so that it has all its channels, and is then moved to its place.
+            let start = first.min(count.saturating_sub(CHANNELS));
+            let weights = weights.get(part.from * count + start..).unwrap_or_default();
+            if count >= CHANNELS {
+                let mut sums = hart::products(part.panel, Block::Strided { weights, stride: count });
+                sums.rotate_left(first - start);
+                sums
+            } else {
+                hart::portable::products(part.panel, Block::Strided { weights, stride: count })
+            }
+        }
+    }
+}
+
+/// Adds a part to the sums of all output channels.
+#[inline(never)]
+pub fn accumulate<const W: usize>(part: &Part<'_, W>, weights: Weights<'_>, sums: &mut [[i64; W]]) {
+    let count = sums.len();
+    for (index, group) in sums.chunks_mut(CHANNELS).enumerate() {
+        let added = sums_of(part, weights, count, index * CHANNELS);
+        for (sum, added) in group.iter_mut().flatten().zip(added.iter().flatten()) {
+            *sum = sum.wrapping_add(*added);
+        }
+    }
+}
+
+/// Computes all output channels of up to 2·`W` positions from the last part (or the only one) and the sums of those before
+/// it, if there are any: `output` is that many rows of `channels.len()`.
+#[inline(never)]
+pub fn finish<const W: usize>(
+    part: &Part<'_, W>,
+    weights: Weights<'_>,
+    earlier: &[[i64; W]],
     channels: &[Channel],
     finish: Finish,
     output: &mut [i8],
@@ -91,28 +148,12 @@ pub fn tile<const W: usize>(
     let count = channels.len();
     for (index, group) in channels.chunks(CHANNELS).enumerate() {
         let first = index * CHANNELS;
-        let sums = match weights {
-            Weights::Rows(weights) => {
-                let rest = weights.get(first * panel.len()..).unwrap_or_default();
-                // Where fewer channels are left, the last row is computed again and not used.
-                let mut rows = [rest; CHANNELS];
-                let mut last = rest;
-                for (target, row) in
-                    rows.iter_mut().zip(rest.chunks_exact(panel.len()).map(Some).chain(core::iter::repeat(None)))
-                {
-                    last = row.unwrap_or(last);
-                    *target = last;
-                }
-                hart::products(panel, Block::Rows(rows))
+        let mut sums = sums_of(part, weights, count, first);
+        if let Some(earlier) = earlier.get(first..).filter(|earlier| !earlier.is_empty()) {
+            for (sum, earlier) in sums.iter_mut().flatten().zip(earlier.iter().flatten()) {
+                *sum = sum.wrapping_add(*earlier);
             }
-            Weights::Columns(weights) => {
-                // The last group starts earlier, so that it has all its channels; there are at least as many.
-                let weights = weights.get(first.min(count.saturating_sub(CHANNELS))..).unwrap_or_default();
-                let mut sums = hart::products(panel, Block::Strided { weights, stride: count });
-                sums.rotate_left(first - first.min(count.saturating_sub(CHANNELS)));
-                sums
-            }
-        };
+        }
         for (c, (sums, channel)) in sums.iter().zip(group).enumerate() {
             // Even rows of the output are in the lower sums, odd ones in the upper.
             Last::new(channel, finish).store(sums, output, first + c, first + c + count, 2 * count);
