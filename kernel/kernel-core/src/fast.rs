@@ -428,9 +428,10 @@ impl Kernel<'_> {
         to.x[reg::A1] = info;
         // Only as many registers as the message has: the others are the sender's own affair.
         if words >= REGISTER_WORDS {
-            for word in 0..REGISTER_WORDS {
-                self.copy_register(sender, receiver, reg::A2 + word);
-            }
+            let from = &self.pds[sender.slot()].frame;
+            let registers = [from.x[reg::A2], from.x[reg::A2 + 1], from.x[reg::A2 + 2], from.x[reg::A2 + 3]];
+            let to = &mut self.pds[receiver.slot()].frame;
+            to.x[reg::A2..reg::A2 + REGISTER_WORDS].copy_from_slice(&registers);
             if words > REGISTER_WORDS {
                 env.copy_ipc_words(sender, receiver, REGISTER_WORDS + 1, words - REGISTER_WORDS);
             }

@@ -86,8 +86,9 @@ global_asm!(
         csrw    sscratch, zero
         lla     t0, kernel_trap
         csrw    stvec, t0
-        // Supervisor interrupts off, user memory out of reach, floating point and vectors off, return to user mode.
-        li      t0, 0x46722
+        // Interrupts off, user memory out of reach, no reading of executable pages, floating point and vectors off, and
+        // the first return goes to user mode.
+        li      t0, 0xc6722
         csrc    sstatus, t0
         tail    kernel_main
 
