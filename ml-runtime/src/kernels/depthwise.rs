@@ -161,7 +161,6 @@ impl<'t> Depthwise<'t> {
     }
 
     /// Packs a line of each half of the image, or padding.
-    #[inline(never)]
     fn pack_line(&self, low: Option<&[i8]>, high: Option<&[i8]>, target: &mut [i64]) {
         let Window { columns, in_channels, .. } = self.window;
         let zero = i64::from(self.zero_point);
