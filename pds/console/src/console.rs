@@ -107,6 +107,12 @@ impl<'a> Console<'a> {
         let _ = write!(self.output, "console: {text}\r\n");
     }
 
+    /// Something between here and the screen broke off, perhaps within a line: goes to a new one and says so.
+    pub fn say_interrupted(&mut self, text: fmt::Arguments<'_>) {
+        self.terminal.start_afresh(&mut self.output);
+        self.say(text);
+    }
+
     /// One turn of bounded length: keys in, lines out, answers. True if more could be done at once.
     pub fn turn(&mut self, links: &mut impl Links) -> bool {
         let keys = self.pass_keys(links);

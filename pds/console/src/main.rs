@@ -64,6 +64,9 @@ fn init() -> Domain {
         slot += 1;
         client
     });
+    if uart.starts() > 1 {
+        console.say_interrupted(format_args!("restarted; lines may be missing"));
+    }
     let mut domain = Domain { console, wires: Wires { uart, clients, line_errors: 0 } };
     domain.work();
     domain
@@ -91,7 +94,7 @@ impl Domain {
     fn join(&mut self) {
         match self.wires.uart.poll() {
             Ok(true) if self.wires.uart.counters().sessions > 1 => {
-                self.console.say(format_args!("the serial driver restarted; some output is missing"));
+                self.console.say_interrupted(format_args!("the serial driver restarted; output may be missing"));
             }
             Ok(_) => {}
             // There is no line to say it on; the driver's next start may be better.

@@ -139,6 +139,12 @@ impl Terminal {
         self.view = View::EMPTY;
     }
 
+    /// Goes to a new line, whatever the screen shows now.
+    pub fn start_afresh(&mut self, output: &mut Output) {
+        output.put(b"\r\n");
+        self.drawn = false;
+    }
+
     /// Forgets the input line: its owner is gone.
     pub fn drop_view(&mut self, output: &mut Output) {
         self.begin_line(output);

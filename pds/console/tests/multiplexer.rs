@@ -200,6 +200,16 @@ fn lines_go_above_the_input_line() {
 }
 
 #[test]
+fn what_broke_off_does_not_run_into_what_follows() {
+    let (mut console, mut world) = (console(), World { uart_room: usize::MAX, ..World::default() });
+    world.clients[0].push(FromClient::new(kind::VIEW).with_text(b"> he").with_argument(4));
+    settle(&mut console, &mut world);
+    console.say_interrupted(format_args!("again"));
+    settle(&mut console, &mut world);
+    assert_eq!(String::from_utf8(world.screen).unwrap(), "> he\r\nconsole: again\r\n> he");
+}
+
+#[test]
 fn levels_hold_lines_back_and_only_the_owner_sets_them() {
     let (mut console, mut world) = (console(), World { uart_room: usize::MAX, ..World::default() });
     let mut log = Lines::new();

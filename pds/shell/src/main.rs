@@ -98,11 +98,13 @@ fn init() -> Domain {
         Runner::new(link, data)
     });
 
+    let console_pd = own.and_then(|own| table.peer(own, console.notifier().channel() as u16));
     let shell = SHELL.take();
     shell.set_facts(Facts {
         table,
         scripts: Scripts::new(read_only!(scripts, scripts_size)),
         models: ModelPack::parse(read_only!(model_pack, model_pack_size)).ok(),
+        own: own.zip(console_pd),
     });
     let power = NonNull::new(core::ptr::with_exposed_provenance_mut(*var!(power: usize = 0)));
     let timebase_hz = table.header.timebase_hz;

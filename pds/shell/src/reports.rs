@@ -32,9 +32,19 @@ pub struct Facts<'a> {
     pub scripts: Scripts<'a>,
     /// The models and their inputs, if there are any.
     pub models: Option<ModelPack<'a>>,
+    /// Index of the shell itself in the table, and of the console.
+    pub own: Option<(usize, usize)>,
 }
 
 impl Facts<'_> {
+    /// Whether the terminal, and with it the shell, would be cut off without this protection domain: the shell, the
+    /// console, and what is above the console and connected with it, which is its serial driver.
+    pub fn carries_terminal(&self, pd: usize) -> bool {
+        let Some((own, console)) = self.own else { return false };
+        let priority = |pd: usize| self.table.pds.get(pd).map(|entry| entry.priority);
+        pd == own || pd == console || (priority(pd) > priority(console) && self.table.connected(pd, console))
+    }
+
     /// A system of nothing.
     pub const NONE: Self = Facts {
         table: SystemTable {
@@ -45,6 +55,7 @@ impl Facts<'_> {
         },
         scripts: Scripts::NONE,
         models: None,
+        own: None,
     };
 }
 

@@ -107,13 +107,20 @@ fn pd(name: &str, priority: u16, parent: u16, child_id: u16) -> PdEntry {
 
 fn table_words() -> Vec<u64> {
     let header =
-        Header { magic: MAGIC, timebase_hz: 10_000_000, pds: 4, channels: 0, regions: 1, reserved: 0, board: [0; 32] };
-    let pds =
-        [pd("supervisor", 200, NO_PARENT, 0), pd("timer", 190, 0, 0), pd("shell", 120, 0, 1), pd("app", 10, 2, 0)];
+        Header { magic: MAGIC, timebase_hz: 10_000_000, pds: 6, channels: 1, regions: 1, reserved: 0, board: [0; 32] };
+    let pds = [
+        pd("supervisor", 200, NO_PARENT, 0),
+        pd("timer", 190, 0, 0),
+        pd("shell", 120, 0, 1),
+        pd("app", 10, 2, 0),
+        pd("console", 170, 0, 2),
+        pd("uart", 180, 0, 3),
+    ];
+    let channels = [ChannelEntry { pd_a: 5, id_a: 1, pd_b: 4, id_b: 1 }];
     let mut region = RegionEntry::new_zeroed();
     region.name[..4].copy_from_slice(b"uart");
     (region.bytes, region.paddr) = (0x1000, 0x1000_0000);
-    let bytes = [header.as_bytes(), pds.as_bytes(), region.as_bytes()].concat();
+    let bytes = [header.as_bytes(), pds.as_bytes(), channels.as_bytes(), region.as_bytes()].concat();
     bytes.chunks(8).map(|chunk| u64::from_le_bytes(chunk.try_into().unwrap())).collect()
 }
 
@@ -149,6 +156,7 @@ fn session() -> Session {
         table: SystemTable::parse(table.as_bytes()).unwrap(),
         scripts: Scripts::new(SCRIPTS),
         models: Some(model_pack::ModelPack::parse(pack.as_bytes()).unwrap()),
+        own: Some((2, 4)),
     });
     let mut session = Session { shell, machine: Machine::default() };
     session.settle();
@@ -288,8 +296,8 @@ fn processes_and_memory() {
     assert_eq!(session.run("ps x"), ["ps: there is no protection domain 'x'; ps lists them"]);
     let memory = session.run("mem");
     assert_eq!(memory[1], "supervisor                     20 KiB      8 KiB");
-    assert_eq!(memory[6], "uart                            4 KiB 0x10000000");
-    assert_eq!(memory[7], "in all: programs 80 KiB, stacks 32 KiB, regions in RAM 0 B");
+    assert_eq!(memory[8], "uart                            4 KiB 0x10000000");
+    assert_eq!(memory[9], "in all: programs 120 KiB, stacks 48 KiB, regions in RAM 0 B");
 }
 
 #[test]
@@ -297,7 +305,11 @@ fn the_supervisor_is_asked_and_may_refuse_or_be_silent() {
     let mut session = session();
     let (lines, request) = session.run_answered("restart timer", result::OK);
     assert_eq!((lines.len(), request.op, request.child), (0, op::RESTART, 0));
-    assert_eq!(session.run_answered("stop shell", result::ALREADY).0, ["stop: shell is stopped already"]);
+    assert_eq!(session.run_answered("stop timer", result::ALREADY).0, ["stop: timer is stopped already"]);
+    for lifeline in ["shell", "console", "uart"] {
+        let refusal = format!("stop: without {lifeline} there is no shell; it can be restarted");
+        assert_eq!(session.run(&format!("stop {lifeline}")), [refusal]);
+    }
     assert_eq!(session.run_answered("start shell", result::ALREADY).0, ["start: shell runs already"]);
     assert_eq!(session.run("restart supervisor"), ["restart: supervisor is no child of the supervisor"]);
     assert_eq!(session.run("stop app"), ["stop: app is no child of the supervisor"]);
@@ -447,7 +459,7 @@ fn completion() {
     assert_eq!(completed("source h"), done("source hello "));
     assert_eq!(completed("help upt"), done("help uptime "));
     assert_eq!(completed("st").1, ["stop  start  "]);
-    assert_eq!(completed("restart ").1, ["supervisor  timer  shell  app  "]);
+    assert_eq!(completed("restart ").1, ["supervisor  timer  shell  app  console  uart  "]);
     for nothing in ["nonsense x", "echo a", "restart 'ti", "mem x", "infer digits 0"] {
         assert_eq!(completed(nothing), done(nothing));
     }

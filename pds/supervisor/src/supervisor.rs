@@ -182,11 +182,7 @@ impl<'a> Supervisor<'a> {
     }
 
     fn connected(&self, one: usize, two: usize) -> bool {
-        let channels = self.wiring.map_or(&[][..], |(table, _)| table.channels);
-        channels.iter().any(|channel| {
-            let ends = (usize::from(channel.pd_a), usize::from(channel.pd_b));
-            ends == (one, two) || ends == (two, one)
-        })
+        self.wiring.is_some_and(|(table, _)| table.connected(one, two))
     }
 
     fn refresh(&mut self, children: &mut impl Children) {

@@ -150,6 +150,14 @@ impl<'a> SystemTable<'a> {
         self.pds.iter().position(|pd| text(&pd.name) == name)
     }
 
+    /// Whether a channel connects these two PDs.
+    pub fn connected(&self, one: usize, two: usize) -> bool {
+        self.channels.iter().any(|channel| {
+            let ends = (usize::from(channel.pd_a), usize::from(channel.pd_b));
+            ends == (one, two) || ends == (two, one)
+        })
+    }
+
     /// Index of the PD at the other end of channel `id` of PD `pd`.
     pub fn peer(&self, pd: usize, id: u16) -> Option<usize> {
         self.channels.iter().find_map(|channel| {
@@ -196,6 +204,7 @@ mod tests {
         assert_eq!(table.peer(0, 3), Some(7));
         assert_eq!(table.peer(7, 1), Some(0));
         assert_eq!(table.peer(7, 3), None);
+        assert!(table.connected(0, 7) && table.connected(7, 0) && !table.connected(0, 0));
     }
 
     #[test]

@@ -305,6 +305,11 @@ impl<Tx: Entry, Rx: Entry, N: Notify> Link<Tx, Rx, N> {
         matches!(self.session, Session::With { .. })
     }
 
+    /// How often this end was opened since its region was made: 1 unless the program was restarted.
+    pub fn starts(&self) -> u64 {
+        self.epoch
+    }
+
     /// What was counted so far.
     pub fn counters(&self) -> Counters {
         self.counters
