@@ -43,7 +43,7 @@ fn init() -> impl Handler {
     // SAFETY: the composer maps the device's registers there, uncached, for this program alone and for as long as it runs.
     let registers: &'static Block = unsafe { memory_region_symbol!(timer: *mut Block).as_ref() };
     // SAFETY: this is the only reference, for `init` runs once in the program's life, and a restart makes it anew.
-    let timers: &'static mut Table = unsafe { &mut *&raw mut TIMERS };
+    let timers = unsafe { (&raw mut TIMERS).as_mut() }.expect("a static has an address");
     let mut server = Server::new(Driver::new(Clock::new(registers), timers), linked);
     server.notified(false, notify);
     // What clients had set before a restart is gone; they find that out when they look.
