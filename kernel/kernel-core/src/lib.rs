@@ -13,7 +13,8 @@
 //!
 //! The crate knows no machine. What it needs from one, it asks of an [`Environment`]; the host's tests are another.
 //! The machine layer enters by [`Kernel::syscall`], [`Kernel::exception`], [`Kernel::interrupt`] and [`Kernel::timer`],
-//! and then runs [`Kernel::current`].
+//! and then runs [`Kernel::current`]. For what happens all the time there are short ways ([`Kernel::fast_call`] and its
+//! like), which do the same or nothing.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 

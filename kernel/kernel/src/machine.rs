@@ -39,7 +39,8 @@ const PENDING_TIMER: u64 = 1 << CAUSE_TIMER;
 
 /// The machine, for one kernel entry.
 fn enter() -> &'static mut Machine {
-    // SAFETY: each kernel entry calls this once, entries do not nest, and no reference outlives its entry.
+    // SAFETY: entries do not nest, and a reference does not outlive its entry. Where one function of an entry goes over to
+    // another, which calls this again, it does so as its last act: the earlier reference is not used any more.
     unsafe { &mut *MACHINE.0.get() }
 }
 
