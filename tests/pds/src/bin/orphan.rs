@@ -1,4 +1,4 @@
-//! Faults, and has no parent that would see it.
+//! Faults at once.
 #![no_std]
 #![no_main]
 
