@@ -36,6 +36,9 @@ pub struct Args {
     /// Without a terminal: the line that ends the run badly starts with this
     #[arg(long, default_value = "digits: FAIL")]
     fail: String,
+    /// Without a terminal: standard input is passed on once the console has shown this; the firmware eats what comes earlier
+    #[arg(long, default_value = "kinglet> ")]
+    prompt: String,
     /// Without a terminal: give up after so many seconds
     #[arg(long, default_value_t = 120)]
     timeout_s: u64,
@@ -104,12 +107,18 @@ fn watch(mut emulator: Child, args: &Args) -> Result<ExitCode, String> {
         }
     });
     let (input_out, input_in) = mpsc::channel();
+    let (ready_out, ready_in) = mpsc::channel::<()>();
     thread::spawn(move || {
+        // An error means that the emulator ended before its console was ready.
+        if ready_in.recv().is_err() {
+            return;
+        }
         // A console that is gone ends the forwarding; the main thread sees the emulator end.
         let ended = forward(&mut console);
         let _ = input_out.send((console, ended));
     });
 
+    let mut ready = Some(ready_out);
     let mut line = Vec::new();
     let mut verdict = None;
     // Once powered off it holds the console, which must stay open: closed, it would be the end of the guest's input.
@@ -123,6 +132,12 @@ fn watch(mut emulator: Child, args: &Args) -> Result<ExitCode, String> {
                 for byte in bytes {
                     if byte != b'\n' {
                         line.push(byte);
+                        if line.ends_with(args.prompt.as_bytes())
+                            && let Some(ready) = ready.take()
+                        {
+                            // Whoever waits for it is there until it came.
+                            let _ = ready.send(());
+                        }
                         continue;
                     }
                     verdict = verdict.or_else(|| judge(&line, &args.pass, &args.fail));
@@ -205,6 +220,7 @@ mod tests {
             debugger: false,
             pass: String::new(),
             fail: String::new(),
+            prompt: String::new(),
             timeout_s: 1,
         };
         assert_eq!(command_line(&emulator, &args, true).join(" "), "qemu -serial mon:stdio -kernel a.img -icount x");
