@@ -15,12 +15,16 @@ fn is_cap(cap: &Cap, kind: u8, rights: u8) -> bool {
     cap.kind == kind && cap.rights & rights == rights
 }
 
-/// How many words a message has, if it is one without capabilities and not too long.
+/// Whether a message has no capabilities and is not too long.
 #[inline(always)]
-fn plain_words(info: u64, long: bool) -> Option<usize> {
-    let words = info & 0xfff;
-    let most = if long { MAX_WORDS } else { REGISTER_WORDS as u64 };
-    if words <= most { Some(words as usize) } else { None }
+fn is_plain(info: u64, long: bool) -> bool {
+    info & 0xfff <= if long { MAX_WORDS } else { REGISTER_WORDS as u64 }
+}
+
+/// How many words a plain message has. Computed where it is needed: a register is free there again.
+#[inline(always)]
+fn plain_words(info: u64, long: bool) -> usize {
+    (info & if long { 0x7f } else { 7 }) as usize
 }
 
 /// Whether a message has no more words than registers, and no capabilities.
@@ -196,13 +200,15 @@ impl Kernel<'_> {
     pub fn fast_call<const LONG: bool>(&mut self, env: &mut impl Environment, cptr: u64, info: u64) -> Outcome {
         let caller = self.current;
         let Some(cap) = self.small_cap(caller, cptr) else { return Outcome::NotDone };
-        let Some(words) = plain_words(info, LONG) else { return Outcome::NotDone };
+        if !is_plain(info, LONG) {
+            return Outcome::NotDone;
+        }
         if !is_cap(cap, cap_kind::ENDPOINT, cap_rights::WRITE | cap_rights::GRANT_REPLY) {
             return Outcome::NotDone;
         }
         let (endpoint, badge) = (object(*cap), cap.badge);
         let Some(meeting) = self.meet(caller, endpoint) else { return Outcome::NotDone };
-        self.put_message(env, (caller, meeting.server), badge, info, words);
+        self.put_message(env, (caller, meeting.server), badge, info, plain_words(info, LONG));
         self.enter_server(env, caller, endpoint, &meeting, 4);
         Outcome::OtherThread(meeting.server)
     }
@@ -345,7 +351,9 @@ impl Kernel<'_> {
         reply_cptr: u64,
     ) -> Outcome {
         let server = self.current;
-        let Some(words) = plain_words(info, LONG) else { return Outcome::NotDone };
+        if !is_plain(info, LONG) {
+            return Outcome::NotDone;
+        }
         let Some(reply_cap) = self.small_cap(server, reply_cptr) else { return Outcome::NotDone };
         let Some(cap) = self.small_cap(server, cptr) else { return Outcome::NotDone };
         if reply_cap.kind != cap_kind::REPLY || !is_cap(cap, cap_kind::ENDPOINT, cap_rights::READ) {
@@ -384,7 +392,7 @@ impl Kernel<'_> {
         thread.state = State::Running;
         thread.reply = Id::NONE;
         self.current = caller;
-        self.put_message(env, (server, caller), 0, info, words);
+        self.put_message(env, (server, caller), 0, info, plain_words(info, LONG));
         if lent.is_some() {
             self.pds[caller.slot()].thread.sc = lent;
             self.pds[server.slot()].thread.sc = Id::NONE;
