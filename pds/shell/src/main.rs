@@ -28,7 +28,7 @@ use sel4_microkit::{Channel, ChannelSet, Handler, Infallible, counters, memory_r
 use shell::reports::{Facts, ticks_to_us};
 use shell::runner::Runner;
 use shell::scripts::Scripts;
-use shell::shell::Shell;
+use shell::shell::{STEP_ENTRIES, Shell};
 use shell::world::{RunnerReply, SubmitError, World};
 use static_cell::ConstStaticCell;
 
@@ -77,6 +77,8 @@ fn init() -> Domain {
 
     let console = ring::link!(console: FromClient, FromConsole, console::PROTOCOL, console::VERSION);
     let console = console.unwrap_or_else(|error| panic!("link console: {error}")).expect("the link console is wired");
+    let (entries, needed) = (console.capacity(), STEP_ENTRIES);
+    assert!(entries >= needed, "link console: its ring holds {entries} entries, and the shell needs {needed}");
     let supervisor = ring::link!(supervisor: Request, Answer, supervisor::PROTOCOL, supervisor::VERSION);
     let supervisor = supervisor.unwrap_or_else(|error| panic!("link supervisor: {error}"));
     let stats = NonNull::new(core::ptr::with_exposed_provenance_mut::<AtomicU64>(*var!(supervisor_stats: usize = 0)));

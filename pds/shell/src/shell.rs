@@ -9,18 +9,16 @@ use crate::editor::{Editor, Outcome};
 use crate::history::History;
 use crate::keys::{CANCEL_BYTE, Decoder};
 use crate::models;
-use crate::reports::{Client, Clients, Facts, Report};
+use crate::reports::{Clients, Facts, Report};
 use crate::units::Micros;
 use crate::words::{self, Words};
-use crate::world::{RunnerReply, World};
+use crate::world::World;
 use heapless::{Deque, String, Vec};
-use protocols::console::{
-    ALL_CLIENTS, CHUNK, ClientStatus, FromClient, FromConsole, Level, MAX_CHUNKS, MAX_LINE, kind,
-};
+use protocols::console::{ALL_CLIENTS, CHUNK, FromClient, Level, MAX_CHUNKS, MAX_LINE, kind};
 use protocols::model;
-use protocols::supervisor::{NO_CHILD, Request, op, result};
-use protocols::system_table::text;
-use zerocopy::FromBytes;
+use protocols::supervisor::{NO_CHILD, Request, op};
+
+mod waiting;
 
 /// What stands before the line that is typed.
 pub const PROMPT: &str = "kinglet> ";
@@ -30,8 +28,9 @@ const KEYS_HIGH_WATER: usize = 1024;
 const KEYS: usize = KEYS_HIGH_WATER + 64 * CHUNK;
 /// Scripts that may run each other.
 const MAX_NESTING: usize = 4;
-/// Entries that one step sends at most: the end of what ran before, what runs now, and input lines around them.
-const STEP_ENTRIES: usize = 3 * MAX_CHUNKS + 4;
+/// Entries that one step sends at most: the end of what ran before, what runs now, and input lines around them. The ring
+/// to the console must hold as many.
+pub const STEP_ENTRIES: usize = 3 * MAX_CHUNKS + 4;
 /// Steps in one turn.
 const STEPS: usize = 64;
 /// How long supervisor and console may take to answer, in microseconds.
@@ -511,137 +510,6 @@ impl<'a> Shell<'a> {
             }
             Err(error) => world.print(format_args!("infer: {error}")),
         }
-    }
-
-    // ---- Waiting ---------------------------------------------------------------------------------------------------
-
-    /// Looks whether what is waited for has come, or will not come. False if it may still come.
-    fn wait(&mut self, world: &mut impl World) -> bool {
-        let now = world.now_us();
-        match self.activity {
-            Activity::Idle | Activity::Printing(..) => return true,
-            Activity::Sleeping { until_us } if now < until_us => return false,
-            Activity::Sleeping { .. } => self.activity = Activity::Idle,
-            Activity::Asking { token, give_up_us, then } => {
-                // Answers to requests that were given up are still on their way.
-                match core::iter::from_fn(|| world.answer()).find(|answer| answer.token == token) {
-                    Some(answer) => self.answered(answer.result, then, world),
-                    None if now < give_up_us => return false,
-                    None => {
-                        self.activity = Activity::Idle;
-                        world.print(format_args!("the supervisor does not answer"));
-                    }
-                }
-            }
-            Activity::AskingModel { give_up_us, .. } | Activity::Inferring { give_up_us, .. } => {
-                match world.runner_reply() {
-                    Some(RunnerReply::Reply(reply)) => self.take_reply(&reply, world),
-                    Some(RunnerReply::Restarted) => {
-                        self.activity = Activity::Idle;
-                        world.print(format_args!("the model runner restarted"));
-                    }
-                    None if now < give_up_us => return false,
-                    None => {
-                        if let Activity::Inferring { job, .. } = self.activity {
-                            world.ask_runner(model::Request::ask(model::kind::CANCEL, job, 0));
-                        }
-                        self.activity = Activity::Idle;
-                        world.print(format_args!("the model runner does not answer"));
-                    }
-                }
-            }
-            Activity::Querying { give_up_us, .. } if now < give_up_us => return false,
-            Activity::Querying { .. } => {
-                self.activity = Activity::Idle;
-                world.print(format_args!("log: the console does not answer"));
-            }
-            Activity::PoweringOff { give_up_us, .. } if now < give_up_us => return false,
-            Activity::PoweringOff { code, .. } => self.power_off(code, world),
-        }
-        true
-    }
-
-    fn answered(&mut self, outcome: u32, then: Then, world: &mut impl World) {
-        self.activity = Activity::Idle;
-        let (command, pd) = match then {
-            Then::Show(pd) => {
-                self.activity = Activity::Printing(Report::Processes(pd), 0);
-                return;
-            }
-            Then::Tell(command, pd) => (command, pd),
-        };
-        let name = text(&self.facts().table.pds[pd].name);
-        match outcome {
-            result::OK => {}
-            result::ALREADY if command == "stop" => world.print(format_args!("stop: {name} is stopped already")),
-            result::ALREADY => world.print(format_args!("{command}: {name} runs already")),
-            result::NO_SUCH_CHILD => world.print(format_args!("{command}: the supervisor does not know {name}")),
-            other => world.print(format_args!("{command}: the supervisor refuses ({other})")),
-        }
-    }
-
-    /// Takes a reply of the model runner; one to something that was given up is of no use any more.
-    fn take_reply(&mut self, reply: &model::Reply, world: &mut impl World) {
-        let pack = self.facts().models;
-        match self.activity {
-            Activity::AskingModel { request, model, .. }
-                if (reply.kind, reply.job) == (model::kind::MODEL_INFO, request) =>
-            {
-                let packed = pack.and_then(|pack| pack.models().nth(model));
-                if let Some(packed) = packed {
-                    match reply.code {
-                        model::code::DONE => models::print_row(packed.name(), &reply.body(), packed.samples(), world),
-                        code => world.print(format_args!("{:<16} {}", packed.name(), model::code::text(code))),
-                    }
-                }
-                self.ask_model(model + 1, world);
-            }
-            Activity::Inferring { job, model, input, .. } if (reply.kind, reply.job) == (model::kind::SUBMIT, job) => {
-                self.activity = Activity::Idle;
-                let Some(packed) = pack.and_then(|pack| pack.models().nth(model)) else { return };
-                match (reply.code, packed.sample(input)) {
-                    (model::code::DONE, Some(sample)) => {
-                        models::print_result(packed.name(), input, &sample, &reply.body(), world);
-                    }
-                    (code, _) => world.print(format_args!("infer: {}", model::code::text(code))),
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn take_status(&mut self, entry: &FromConsole) {
-        let status = ClientStatus::read_from_prefix(entry.text());
-        if let (Some(level), Ok((status, _))) = (Level::from_raw(entry.level), status) {
-            // A console that tells of more clients than there can be is not believed.
-            let _ = self.clients.push(Client { slot: entry.argument, level, status });
-        }
-    }
-
-    fn take_done(&mut self, argument: u32, world: &mut impl World) {
-        match self.activity {
-            Activity::PoweringOff { token, code, .. } if token == argument => self.power_off(code, world),
-            Activity::Querying { token, pd, level, .. } if token == argument => {
-                self.activity = Activity::Idle;
-                let of_pd = |client: &&Client| pd.is_some_and(|pd| client.status.pd == pd as u64);
-                let slot = self.clients.iter().find(of_pd).map(|client| client.slot);
-                match (pd, slot, level) {
-                    (Some(pd), None, _) => {
-                        let name = text(&self.facts().table.pds[pd].name);
-                        world.print(format_args!("log: {name} has no link to the console"));
-                    }
-                    (Some(_), Some(slot), Some(level)) => world.control(set_level(slot, level)),
-                    _ => self.activity = Activity::Printing(Report::Log(slot), 0),
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn power_off(&mut self, code: u8, world: &mut impl World) {
-        self.activity = Activity::Idle;
-        world.power_off(code);
-        world.print(format_args!("poweroff: this machine has no power switch"));
     }
 }
 

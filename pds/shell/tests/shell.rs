@@ -131,7 +131,7 @@ fn pack_words() -> Vec<u128> {
     (entry.file_at, entry.file_bytes, entry.samples, entry.input_bytes, entry.output_bytes) = (80, 5, 1, 3, 2);
     (entry.labels_at, entry.inputs_at, entry.outputs_at) = (96, 112, 128);
     let header = model_pack::Header { magic: model_pack::MAGIC, bytes: 160, models: 1 };
-    let mut bytes = vec![0; 160];
+    let mut bytes = [0; 160];
     bytes[..16].copy_from_slice(header.as_bytes());
     bytes[16..80].copy_from_slice(entry.as_bytes());
     bytes[96] = 1;
