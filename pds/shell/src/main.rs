@@ -25,7 +25,7 @@ use protocols::system_table::SystemTable;
 use protocols::timer::Timer;
 use ring::{ChannelNotifier, Link};
 use sel4_microkit::{Channel, ChannelSet, Handler, Infallible, counters, memory_region_symbol, protection_domain, var};
-use shell::reports::{Facts, ticks_to_us};
+use shell::reports::{Facts, NO_PD, ticks_to_us};
 use shell::runner::Runner;
 use shell::scripts::Scripts;
 use shell::shell::{STEP_ENTRIES, Shell};
@@ -106,7 +106,8 @@ fn init() -> Domain {
         table,
         scripts: Scripts::new(read_only!(scripts, scripts_size)),
         models: ModelPack::parse(read_only!(model_pack, model_pack_size)).ok(),
-        own: own.zip(console_pd),
+        own: own.unwrap_or(NO_PD),
+        console: console_pd.unwrap_or(NO_PD),
     });
     let power = NonNull::new(core::ptr::with_exposed_provenance_mut(*var!(power: usize = 0)));
     let timebase_hz = table.header.timebase_hz;

@@ -32,15 +32,21 @@ pub struct Facts<'a> {
     pub scripts: Scripts<'a>,
     /// The models and their inputs, if there are any.
     pub models: Option<ModelPack<'a>>,
-    /// Index of the shell itself in the table, and of the console.
-    pub own: Option<(usize, usize)>,
+    /// Index of the shell itself in the table, or [`NO_PD`].
+    pub own: usize,
+    /// Index of the console in the table, or [`NO_PD`].
+    pub console: usize,
 }
+
+/// Index of no protection domain. Not an `Option`, whose tag would be where an `Option<Facts>` tells that it is none, with
+/// a value that is not 0: see [`Shell::new`](crate::shell::Shell::new).
+pub const NO_PD: usize = usize::MAX;
 
 impl Facts<'_> {
     /// Whether the terminal, and with it the shell, would be cut off without this protection domain: the shell, the
     /// console, and what is above the console and connected with it, which is its serial driver.
     pub fn carries_terminal(&self, pd: usize) -> bool {
-        let Some((own, console)) = self.own else { return false };
+        let (own, console) = (self.own, self.console);
         let priority = |pd: usize| self.table.pds.get(pd).map(|entry| entry.priority);
         pd == own || pd == console || (priority(pd) > priority(console) && self.table.connected(pd, console))
     }
@@ -55,7 +61,8 @@ impl Facts<'_> {
         },
         scripts: Scripts::NONE,
         models: None,
-        own: None,
+        own: NO_PD,
+        console: NO_PD,
     };
 }
 

@@ -156,7 +156,8 @@ fn session() -> Session {
         table: SystemTable::parse(table.as_bytes()).unwrap(),
         scripts: Scripts::new(SCRIPTS),
         models: Some(model_pack::ModelPack::parse(pack.as_bytes()).unwrap()),
-        own: Some((2, 4)),
+        own: 2,
+        console: 4,
     });
     let mut session = Session { shell, machine: Machine::default() };
     session.settle();
