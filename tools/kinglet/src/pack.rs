@@ -2,20 +2,22 @@
 //!
 //! Each folder below `ml-runtime/models` that has a `model.tflite` becomes a model of that name. A `samples.bin` beside it
 //! holds labels, inputs and exact outputs: 8 bytes "KLSAMPLE", then little-endian u32: version 1, count, bytes of an input,
-//! bytes of an output; then all labels, all inputs, all outputs. The layout of the result is `protocols::model_pack`.
+//! bytes of an output; then all labels, all inputs, all outputs. Instead there may be `inputs.bin` and `outputs.bin`, which
+//! are tensors back to back, without labels. The layout of the result is `protocols::model_pack`.
 
 use std::path::{Path, PathBuf};
 
 use ml_runtime::{Io, Model};
 use protocols::model::NAME_BYTES;
-use protocols::model_pack::{ALIGN, Header, MAGIC, MAX_MODELS, ModelEntry, ModelPack};
+use protocols::model_pack::{ALIGN, Header, MAGIC, MAX_MODELS, ModelEntry, NO_LABEL};
 use zerocopy::IntoBytes;
 
 /// Options of `kinglet pack`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Folder with one folder for each model
-    folder: PathBuf,
+    /// Folders with one folder for each model
+    #[arg(required = true)]
+    folders: Vec<PathBuf>,
     /// File to write
     #[arg(short, long)]
     output: PathBuf,
@@ -23,7 +25,10 @@ pub struct Args {
 
 /// Runs the command.
 pub fn command(args: &Args) -> Result<(), String> {
-    let models = read_folder(&args.folder)?;
+    let mut models = Vec::new();
+    for folder in &args.folders {
+        models.extend(read_folder(folder)?);
+    }
     let bytes = build(&models)?;
     std::fs::write(&args.output, &bytes).map_err(|error| format!("{}: {error}", args.output.display()))
 }
@@ -35,7 +40,7 @@ pub struct Source {
     pub name: String,
     /// The `.tflite` file.
     pub file: Vec<u8>,
-    /// One class a sample.
+    /// One class a sample; none at all if the classes are not known.
     pub labels: Vec<u8>,
     /// All inputs back to back.
     pub inputs: Vec<u8>,
@@ -60,6 +65,10 @@ pub fn read_folder(folder: &Path) -> Result<Vec<Source>, String> {
         if samples.is_file() {
             let bytes = std::fs::read(&samples).map_err(|error| fail(&samples, error))?;
             read_samples(&mut source, &bytes).map_err(|reason| format!("{}: {reason}", samples.display()))?;
+        } else if path.join("inputs.bin").is_file() {
+            for (name, target) in [("inputs.bin", &mut source.inputs), ("outputs.bin", &mut source.outputs)] {
+                *target = std::fs::read(path.join(name)).map_err(|error| fail(&path.join(name), error))?;
+            }
         }
         models.push(source);
     }
@@ -99,7 +108,12 @@ pub fn build(models: &[Source]) -> Result<Vec<u8>, String> {
             return Err(format!("model {}: its name is longer than {NAME_BYTES} bytes", model.name));
         };
         target.copy_from_slice(model.name.as_bytes());
-        let samples = model.labels.len();
+        let samples = match model.labels.len() {
+            0 => model.inputs.len() / input_bytes,
+            labelled => labelled,
+        };
+        let mut labels = model.labels.clone();
+        labels.resize(samples, NO_LABEL);
         if model.inputs.len() != samples * input_bytes || model.outputs.len() != samples * output_bytes {
             return Err(format!("model {}: its samples have other sizes than its tensors", model.name));
         }
@@ -110,7 +124,7 @@ pub fn build(models: &[Source]) -> Result<Vec<u8>, String> {
             samples: samples as u32,
             input_bytes: input_bytes as u32,
             output_bytes: output_bytes as u32,
-            labels_at: append(&mut contents, &model.labels)?,
+            labels_at: append(&mut contents, &labels)?,
             inputs_at: append(&mut contents, &model.inputs)?,
             outputs_at: append(&mut contents, &model.outputs)?,
         });
@@ -147,6 +161,8 @@ fn tensor_bytes(model: &Source) -> Result<[usize; 2], String> {
 
 #[cfg(test)]
 mod tests {
+    use protocols::model_pack::ModelPack;
+
     use super::*;
 
     fn repository() -> Vec<Source> {
@@ -177,6 +193,8 @@ mod tests {
         let mut sources = repository();
         sources[0].inputs.pop();
         assert!(build(&sources).unwrap_err().contains("other sizes"));
+        sources[0].labels.clear();
+        assert!(build(&sources).unwrap_err().contains("other sizes"), "inputs without labels must be whole");
         let mut sources = repository();
         sources[0].name = "x".repeat(33);
         assert!(build(&sources).unwrap_err().contains("longer than"));
