@@ -87,10 +87,11 @@ impl Channel {
     #[inline(always)]
     pub fn pp_call(&self, msg_info: MessageInfo) -> MessageInfo {
         let endpoint = self.cptr(Facet::PpCall);
-        let registers = ipc_buffer::load_fast(msg_info.count() as u64);
+        let buffer = ipc_buffer::locate();
+        let registers = ipc_buffer::load_fast(buffer, msg_info.count() as u64);
         let (word, registers) = sys::call(endpoint, msg_info.word(), registers);
         let reply = MessageInfo::from_word(word);
-        ipc_buffer::store_fast(reply.count() as u64, registers);
+        ipc_buffer::store_fast(buffer, reply.count() as u64, registers);
         reply
     }
 }

@@ -7,7 +7,7 @@ use crate::child::Child;
 use crate::defer::{DeferredAction, PreparedAction};
 use crate::ipc::{self, ChannelSet, Event};
 use crate::message::MessageInfo;
-use crate::symbols;
+use crate::{ipc_buffer, symbols};
 
 pub use core::convert::Infallible;
 
@@ -42,16 +42,17 @@ pub trait Handler {
         let mut pending_reply: Option<MessageInfo> = None;
         let mut pending_action: Option<PreparedAction> = symbols::pd_is_passive().then_some(ipc::FORFEIT_SCHED_CONTEXT);
         acknowledge_irqs();
+        let buffer = ipc_buffer::locate();
         loop {
             let event = match (pending_reply.take(), pending_action.take()) {
                 (Some(reply), action) => {
                     if let Some(action) = action {
                         ipc::send(action);
                     }
-                    ipc::reply_recv(reply)
+                    ipc::reply_recv_at(buffer, reply)
                 }
-                (None, Some(action)) => ipc::nb_send_recv(action),
-                (None, None) => ipc::recv(),
+                (None, Some(action)) => ipc::nb_send_recv_at(buffer, action),
+                (None, None) => ipc::recv_at(buffer),
             };
             match event {
                 Event::Notified(channels) => self.notified(channels)?,

@@ -6,7 +6,7 @@ use crate::abi::{CALL_BADGE, FAULT_BADGE, slot};
 use crate::channel::Channel;
 use crate::child::Child;
 use crate::defer::PreparedAction;
-use crate::ipc_buffer;
+use crate::ipc_buffer::{self, Location};
 use crate::message::MessageInfo;
 use crate::sys::{self, Received};
 
@@ -23,13 +23,13 @@ pub enum Event {
 
 impl Event {
     #[inline(always)]
-    fn from_received(received: Received) -> Self {
+    fn from_received(location: Location, received: Received) -> Self {
         let Received { badge, info, registers } = received;
         if badge & (CALL_BADGE | FAULT_BADGE) == 0 {
             return Self::Notified(ChannelSet(badge));
         }
         let message = MessageInfo::from_word(info);
-        ipc_buffer::store_fast(message.count() as u64, registers);
+        ipc_buffer::store_fast(location, message.count() as u64, registers);
         if badge & CALL_BADGE != 0 {
             Self::Protected(Channel::from_badge(badge), message)
         } else {
@@ -100,29 +100,41 @@ impl fmt::Display for DisplayChannelSet<'_> {
 
 /// Replies to the protected call or fault last received.
 pub fn reply(msg_info: MessageInfo) {
-    let registers = ipc_buffer::load_fast(msg_info.count() as u64);
+    let registers = ipc_buffer::load_fast(ipc_buffer::locate(), msg_info.count() as u64);
     sys::send(slot::REPLY, msg_info.word(), registers);
 }
 
 /// Waits for the next event. A call or fault that was not replied to then never will be.
 #[inline(always)]
 pub fn recv() -> Event {
-    ipc_buffer::assert_unborrowed();
-    Event::from_received(sys::recv(slot::INPUT, slot::REPLY))
+    recv_at(ipc_buffer::locate())
 }
 
 /// Replies to the protected call or fault last received, then waits for the next event.
 #[inline(always)]
 pub fn reply_recv(msg_info: MessageInfo) -> Event {
-    let registers = ipc_buffer::load_fast(msg_info.count() as u64);
-    Event::from_received(sys::reply_recv(slot::INPUT, msg_info.word(), registers, slot::REPLY))
+    reply_recv_at(ipc_buffer::locate(), msg_info)
+}
+
+/// [`recv`], for who knows where the buffer is.
+#[inline(always)]
+pub(crate) fn recv_at(location: Location) -> Event {
+    ipc_buffer::assert_unborrowed();
+    Event::from_received(location, sys::recv(slot::INPUT, slot::REPLY))
+}
+
+/// [`reply_recv`], for who knows where the buffer is.
+#[inline(always)]
+pub(crate) fn reply_recv_at(location: Location, msg_info: MessageInfo) -> Event {
+    let registers = ipc_buffer::load_fast(location, msg_info.count() as u64);
+    Event::from_received(location, sys::reply_recv(slot::INPUT, msg_info.word(), registers, slot::REPLY))
 }
 
 /// Does a deferred action, then waits for the next event, in one system call.
 #[inline(always)]
-pub(crate) fn nb_send_recv(action: PreparedAction) -> Event {
+pub(crate) fn nb_send_recv_at(location: Location, action: PreparedAction) -> Event {
     ipc_buffer::assert_unborrowed();
-    Event::from_received(sys::nb_send_recv(action.cptr, action.word, slot::INPUT, slot::REPLY))
+    Event::from_received(location, sys::nb_send_recv(action.cptr, action.word, slot::INPUT, slot::REPLY))
 }
 
 /// Does a deferred action with a system call of its own.
@@ -142,7 +154,7 @@ mod tests {
     use std::vec::Vec;
 
     fn event(badge: u64, info: u64) -> Event {
-        Event::from_received(Received { badge, info, registers: [11, 12, 13, 14] })
+        Event::from_received(ipc_buffer::locate(), Received { badge, info, registers: [11, 12, 13, 14] })
     }
 
     #[test]

@@ -153,25 +153,36 @@ pub(crate) fn set(index: usize, value: u64) {
     unsafe { (&mut (*buffer()).registers)[index] = value };
 }
 
+/// Where the buffer is. The main loop asks once and passes the answer on: its address takes three instructions to make.
+#[derive(Clone, Copy)]
+pub(crate) struct Location(*mut IpcBuffer);
+
+/// See [`Location`].
+#[inline(always)]
+pub(crate) fn locate() -> Location {
+    Location(buffer())
+}
+
 /// The first message registers, as a system call with `count` of them wants them. Those of an empty message are zero, so
 /// that nothing of an earlier message travels with it.
 #[inline(always)]
-pub(crate) fn load_fast(count: u64) -> FastRegisters {
+pub(crate) fn load_fast(location: Location, count: u64) -> FastRegisters {
     assert_unborrowed();
     if count == 0 {
         return [0; 4];
     }
-    // SAFETY: no reference exists (checked above).
-    let registers = unsafe { &(*buffer()).registers };
+    // SAFETY: the location is the buffer's, and no reference exists (checked above).
+    let registers = unsafe { &(*location.0).registers };
     [registers[0], registers[1], registers[2], registers[3]]
 }
 
 /// Puts the first message registers where `get_mr` finds them.
 #[inline(always)]
-pub(crate) fn store_fast(count: u64, fast: FastRegisters) {
+pub(crate) fn store_fast(location: Location, count: u64, fast: FastRegisters) {
     if count != 0 {
-        // SAFETY: `load_fast` or `assert_unborrowed` ran before the system call, and the kernel made no references.
-        unsafe { (&mut (*buffer()).registers)[..4].copy_from_slice(&fast) };
+        // SAFETY: the location is the buffer's; `load_fast` or `assert_unborrowed` ran before the system call, and the
+        // kernel made no references.
+        unsafe { (&mut (*location.0).registers)[..4].copy_from_slice(&fast) };
     }
 }
 

@@ -183,6 +183,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "in use")]
     fn no_system_call_under_a_borrow() {
-        with_msg_regs(|_| ipc_buffer::load_fast(1));
+        with_msg_regs(|_| ipc_buffer::load_fast(ipc_buffer::locate(), 1));
     }
 }
