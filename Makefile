@@ -100,7 +100,7 @@ pds: tools
 image: pds $(if $(MICROKIT_SDK),,sdk) ## Compose the image of a board, for the built-in kernel or with MICROKIT_SDK=DIR for seL4
 	$(call say,composing $(SYSTEM) for $(board)$(if $(MICROKIT_SDK), on seL4))
 	@$(kinglet) pack ml-runtime/models --output $(out)/models.pack
-	@cp -f pds/shell/scripts.txt $(out)/scripts.txt
+	@cat pds/shell/scripts/*.txt >$(out)/scripts.txt
 	@$(kinglet) expand $(SYSTEM) --board $(board) --search-path $(search_path) \
 		--table $(out)/system_table.bin --output $(out)/$(basename $(notdir $(SYSTEM))).system
 	@$(microkit) $(out)/$(basename $(notdir $(SYSTEM))).system --board $(board) --config $(CONFIG) \
