@@ -27,6 +27,8 @@ struct Wired {
 
 static mut TIMERS: Table = Table::new();
 
+protocols::serves!(PROTOCOL, VERSION);
+
 /// The client with the link of this name, if it is wired.
 macro_rules! linked {
     ($index:literal, $name:ident) => {

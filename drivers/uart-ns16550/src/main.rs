@@ -21,11 +21,8 @@ struct Wired {
 
 #[protection_domain]
 fn init() -> impl Handler {
-    let client = match ring::link!(console: Received, Transmit, PROTOCOL, VERSION) {
-        Ok(Some(client)) => client,
-        Ok(None) => panic!("the link `console` is not wired"),
-        Err(error) => panic!("the link `console`: {error}"),
-    };
+    let client = ring::link!(console: Received, Transmit, PROTOCOL, VERSION, required);
+    let client = client.unwrap_or_else(|error| panic!("the link `console`: {error}"));
     // SAFETY: the composer maps the device's registers there, uncached, for this program alone and for as long as it runs.
     let registers: &'static Block = unsafe { memory_region_symbol!(uart: *mut Block).as_ref() };
     let mut driver = Driver::new(Uart::new(registers), client);

@@ -49,8 +49,8 @@ fn init() -> Domain {
     let table = SystemTable::parse(table).unwrap_or_else(|error| panic!("{error}"));
     let own = table.pd_by_name(sel4_microkit::pd_name().unwrap_or(""));
 
-    let uart = ring::link!(uart: Transmit, Received, uart::PROTOCOL, uart::VERSION);
-    let uart = uart.unwrap_or_else(|error| panic!("link uart: {error}")).expect("the link uart is wired");
+    let uart = ring::link!(uart: Transmit, Received, uart::PROTOCOL, uart::VERSION, required);
+    let uart = uart.unwrap_or_else(|error| panic!("link uart: {error}"));
     let console = CONSOLE.take();
     let mut slot = 0;
     let clients = open_clients().map(|link| {

@@ -35,10 +35,10 @@ fn init() -> Domain {
     let data: &'static [AtomicU8] =
         unsafe { core::slice::from_raw_parts(data.as_ptr(), *var!(models_data_size: usize = 0)) };
 
-    let models = ring::link!(models: Request, Reply, model::PROTOCOL, model::VERSION);
-    let models = models.unwrap_or_else(|error| panic!("link models: {error}")).expect("the link models is wired");
-    let console = ring::link!(console: FromClient, FromConsole, console::PROTOCOL, console::VERSION);
-    let console = console.unwrap_or_else(|error| panic!("link console: {error}")).expect("the link console is wired");
+    let models = ring::link!(models: Request, Reply, model::PROTOCOL, model::VERSION, required);
+    let models = models.unwrap_or_else(|error| panic!("link models: {error}"));
+    let console = ring::link!(console: FromClient, FromConsole, console::PROTOCOL, console::VERSION, required);
+    let console = console.unwrap_or_else(|error| panic!("link console: {error}"));
     let demo = match ModelPack::parse(pack).map(|pack| pack.by_name("digits")) {
         Ok(Some((index, model))) => Ok(Demo::new(model, index, data)),
         Ok(None) => Err("digits: FAIL there is no model of that name in the model pack"),

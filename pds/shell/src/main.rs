@@ -75,8 +75,8 @@ fn init() -> Domain {
     let table = table.unwrap_or_else(|error| panic!("{error}"));
     let own = table.pd_by_name(sel4_microkit::pd_name().unwrap_or(""));
 
-    let console = ring::link!(console: FromClient, FromConsole, console::PROTOCOL, console::VERSION);
-    let console = console.unwrap_or_else(|error| panic!("link console: {error}")).expect("the link console is wired");
+    let console = ring::link!(console: FromClient, FromConsole, console::PROTOCOL, console::VERSION, required);
+    let console = console.unwrap_or_else(|error| panic!("link console: {error}"));
     let (entries, needed) = (console.capacity(), STEP_ENTRIES);
     assert!(entries >= needed, "link console: its ring holds {entries} entries, and the shell needs {needed}");
     let supervisor = ring::link!(supervisor: Request, Answer, supervisor::PROTOCOL, supervisor::VERSION);

@@ -45,7 +45,7 @@ fn init() -> Domain {
     // SAFETY: the composer maps a region of this size there for as long as the program runs, and nobody writes it.
     let table = unsafe { core::slice::from_raw_parts(table_start.as_ptr(), table_bytes) };
     let table = SystemTable::parse(table).unwrap_or_else(|error| panic!("{error}"));
-    let stats = memory_region_symbol!(supervisor_stats: *mut [AtomicU64], n = REGION_WORDS);
+    let stats = memory_region_symbol!(supervisor_stats: *mut [AtomicU64; REGION_WORDS]);
     // SAFETY: the composer maps the region there for as long as the program runs; others at most read it.
     let stats = unsafe { stats.as_ref() };
     let name = sel4_microkit::pd_name().unwrap_or("");

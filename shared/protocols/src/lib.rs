@@ -9,3 +9,5 @@ pub mod supervisor;
 pub mod system_table;
 pub mod timer;
 pub mod uart;
+
+pub use interface_notes::{calls, serves};

@@ -23,6 +23,8 @@ impl fmt::Display for Side {
 /// The regions that the system description gives cannot hold the link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpenError {
+    /// The system description does not wire the link, which is required.
+    NotWired,
     /// An address is null or not a multiple of 8.
     BadAddress {
         /// The address.
@@ -42,6 +44,7 @@ pub enum OpenError {
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            OpenError::NotWired => f.write_str("link: not wired"),
             OpenError::BadAddress { address } => {
                 write!(f, "link: a region cannot lie at {address:#x}; is its address set?")
             }

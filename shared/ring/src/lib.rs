@@ -54,6 +54,7 @@ pub use words::Words;
 
 #[doc(hidden)]
 pub mod _private {
+    pub use interface_notes::{Note, REQUIRED, note};
     pub use pastey::paste;
 }
 

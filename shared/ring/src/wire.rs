@@ -46,14 +46,49 @@ impl fmt::Debug for ChannelNotifier {
 }
 
 /// Opens the link `NAME` of a protection domain: `link!(NAME: TX, RX, PROTOCOL, VERSION)` gives
-/// `Result<Option<Link<TX, RX>>, OpenError>`, `None` if the system description does not wire it.
+/// `Result<Option<Link<TX, RX>>, OpenError>`, `None` if the system description does not wire it. With `required` at the
+/// end it gives `Result<Link<TX, RX>, OpenError>`, and a description without the link is refused when it is composed.
 ///
 /// Declares the symbols that the composer patches: `NAME_tx` and `NAME_rx` (addresses of the own and of the peer's
-/// region), `NAME_tx_size`, `NAME_rx_size` (in bytes) and `NAME_channel`. The package must depend on `sel4-microkit`.
-/// A name may be used once in a program.
+/// region), `NAME_tx_size`, `NAME_rx_size` (in bytes) and `NAME_channel`; and the interface, in the program's notes. The
+/// package must depend on `sel4-microkit`. A name may be used once in a program.
 #[macro_export]
 macro_rules! link {
-    ($name:ident: $tx:ty, $rx:ty, $protocol:expr, $version:expr $(,)?) => {
+    ($name:ident: $tx:ty, $rx:ty, $protocol:expr, $version:expr, required $(,)?) => {{
+        $crate::_link_note!($name: $tx, $rx, $protocol, $version, $crate::_private::REQUIRED);
+        $crate::_open_link!($name: $tx, $rx, $protocol, $version)
+            .and_then(|link| link.ok_or($crate::OpenError::NotWired))
+    }};
+    ($name:ident: $tx:ty, $rx:ty, $protocol:expr, $version:expr $(,)?) => {{
+        $crate::_link_note!($name: $tx, $rx, $protocol, $version, 0);
+        $crate::_open_link!($name: $tx, $rx, $protocol, $version)
+    }};
+}
+
+/// Declares a link in the program's notes.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! _link_note {
+    ($name:ident: $tx:ty, $rx:ty, $protocol:expr, $version:expr, $flags:expr) => {
+        $crate::_private::note!($crate::_private::Note::link(
+            ::core::stringify!($name),
+            ($protocol, $version),
+            [::core::stringify!($tx), ::core::stringify!($rx)],
+            [::core::mem::size_of::<$tx>(), ::core::mem::size_of::<$rx>()],
+            [
+                $crate::region_bytes(1, ::core::mem::size_of::<$tx>()),
+                $crate::region_bytes(1, ::core::mem::size_of::<$rx>()),
+            ],
+            $flags,
+        ));
+    };
+}
+
+/// Opens a link, if it is wired.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! _open_link {
+    ($name:ident: $tx:ty, $rx:ty, $protocol:expr, $version:expr) => {
         $crate::_private::paste! {{
             let own_address = *sel4_microkit::var!([<$name _tx>]: usize = 0);
             let own_bytes = *sel4_microkit::var!([<$name _tx_size>]: usize = 0);

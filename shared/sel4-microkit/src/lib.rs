@@ -70,32 +70,31 @@ pub const DATA_IMAGE_MAGIC: u64 = u64::from_le_bytes(*b"KNGLDATA");
 
 /// What `#[protection_domain]` expands to: `declare_protection_domain! { init = FUNCTION, heap_size = …, stack_size = … }`.
 ///
-/// The composer gives the stack. `stack_size` becomes the word `kinglet_min_stack_bytes` in the ELF file, the least that
-/// the system description must give.
+/// The composer gives the stack. `stack_size` is the least that the system description must give: it goes into the
+/// program's note, which `kinglet check` reads.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! declare_protection_domain {
     (init = $init:expr $(,)?) => {
+        $crate::declare_protection_domain! { init = $init, stack_size = 0 }
+    };
+    (init = $init:expr, stack_size = $stack_size:expr $(,)?) => {
+        $crate::_private::note!($crate::_private::Note::program($stack_size));
         #[allow(non_snake_case)]
         #[unsafe(no_mangle)]
         extern "C" fn __sel4_microkit__main() -> ! {
             $crate::_private::run_main($init)
         }
     };
-    (init = $init:expr, stack_size = $stack_size:expr $(, heap_size = $heap_size:expr)? $(,)?) => {
-        #[allow(non_upper_case_globals)]
-        #[used]
-        #[unsafe(no_mangle)]
-        #[unsafe(link_section = ".rodata.kinglet")]
-        static kinglet_min_stack_bytes: usize = $stack_size;
-        $crate::declare_protection_domain! { init = $init $(, heap_size = $heap_size)? }
-    };
     (init = $init:expr, heap_size = $heap_size:expr $(,)?) => {
+        $crate::declare_protection_domain! { init = $init, stack_size = 0, heap_size = $heap_size }
+    };
+    (init = $init:expr, stack_size = $stack_size:expr, heap_size = $heap_size:expr $(,)?) => {
         const _: () = {
             #[global_allocator]
             static HEAP: $crate::_private::StaticHeap<{ $heap_size }> = $crate::_private::StaticHeap::new();
         };
-        $crate::declare_protection_domain! { init = $init }
+        $crate::declare_protection_domain! { init = $init, stack_size = $stack_size }
     };
     (init = $init:expr, heap_size = $heap_size:expr, stack_size = $stack_size:expr $(,)?) => {
         $crate::declare_protection_domain! { init = $init, stack_size = $stack_size, heap_size = $heap_size }
@@ -110,4 +109,5 @@ pub mod _private {
     #[cfg(feature = "debug")]
     pub use crate::printing::print;
     pub use crate::symbols::Patched;
+    pub use interface_notes::{Note, note};
 }

@@ -66,12 +66,22 @@ macro_rules! var {
 /// `NonNull` to the region: of `T` for `*mut T`, of `[T]` for `*mut [T], n = LENGTH`. With `bytes = SIZE` the size is
 /// checked against the type's.
 ///
+/// The program's notes say that the region must be mapped, and be as large as `T` (as one element of a slice, whose length
+/// may not be known to the compiler; `*mut [T; LENGTH]` says it all). A region that may be left out is a `var!`.
+///
 /// Panics when the region is not mapped.
 #[macro_export]
 macro_rules! memory_region_symbol {
     ($(#[$attrs:meta])* $symbol:ident: *mut [$ty:ty], n = $n:expr, bytes = $bytes:expr $(,)?) => {{
         assert!($bytes == $n * ::core::mem::size_of::<$ty>());
         $crate::memory_region_symbol!($(#[$attrs])* $symbol: *mut [$ty], n = $n)
+    }};
+    ($(#[$attrs:meta])* $symbol:ident: *mut [_], n = $n:expr $(,)?) => {
+        ::core::ptr::NonNull::slice_from_raw_parts($crate::memory_region_symbol!($(#[$attrs])* $symbol: *mut _), $n)
+    };
+    ($(#[$attrs:meta])* $symbol:ident: *mut _ $(,)?) => {{
+        $crate::_private::note!($crate::_private::Note::region(::core::stringify!($symbol), 0));
+        $crate::_memory_region_address!($(#[$attrs])* $symbol: _)
     }};
     ($(#[$attrs:meta])* $symbol:ident: *mut $ty:ty, bytes = $bytes:expr $(,)?) => {{
         assert!($bytes == ::core::mem::size_of::<$ty>());
@@ -80,7 +90,20 @@ macro_rules! memory_region_symbol {
     ($(#[$attrs:meta])* $symbol:ident: *mut [$ty:ty], n = $n:expr $(,)?) => {
         ::core::ptr::NonNull::slice_from_raw_parts($crate::memory_region_symbol!($(#[$attrs])* $symbol: *mut $ty), $n)
     };
-    ($(#[$attrs:meta])* $symbol:ident: *mut $ty:ty $(,)?) => {
+    ($(#[$attrs:meta])* $symbol:ident: *mut $ty:ty $(,)?) => {{
+        $crate::_private::note!($crate::_private::Note::region(
+            ::core::stringify!($symbol),
+            ::core::mem::size_of::<$ty>()
+        ));
+        $crate::_memory_region_address!($(#[$attrs])* $symbol: $ty)
+    }};
+}
+
+/// The address that the composer wrote, as `NonNull`.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! _memory_region_address {
+    ($(#[$attrs:meta])* $symbol:ident: $ty:ty) => {
         ::core::ptr::NonNull::new(::core::ptr::with_exposed_provenance_mut::<$ty>(
             *$crate::var!($(#[$attrs])* $symbol: usize = 0),
         ))
@@ -167,6 +190,12 @@ mod tests {
         assert_eq!(pd_name(), Ok(""));
         assert!(!pd_is_passive());
         assert_eq!(irq_channels().iter().count(), 0);
+    }
+
+    #[test]
+    #[should_panic(expected = "another_region is null")]
+    fn the_type_of_a_region_may_be_inferred() {
+        let _: core::ptr::NonNull<u32> = memory_region_symbol!(another_region: *mut _);
     }
 
     #[test]

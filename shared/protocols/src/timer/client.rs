@@ -46,11 +46,12 @@ impl fmt::Debug for ChannelCall {
 }
 
 /// The timer of a protection domain: `timer!(NAME)` gives `Option<Timer>`, `None` if the system description does not wire
-/// it. Declares the symbol `NAME`, the channel's id, that the composer patches; 62 and above mean "not wired". The package
-/// must depend on `sel4-microkit`.
+/// it. Declares the symbol `NAME`, the channel's id, that the composer patches (62 and above mean "not wired"), and the calls
+/// in the program's notes. The package must depend on `sel4-microkit`.
 #[macro_export]
 macro_rules! timer {
     ($name:ident) => {{
+        $crate::calls!($name: $crate::timer::PROTOCOL, $crate::timer::VERSION);
         fn call(channel: usize, label: u64, message: &[u64], answer: &mut [u64]) -> (u64, usize) {
             sel4_microkit::with_msg_regs_mut(|registers| registers[..message.len()].copy_from_slice(message));
             let info = sel4_microkit::MessageInfo::new(label, message.len());
