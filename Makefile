@@ -103,6 +103,7 @@ image: pds $(if $(MICROKIT_SDK),,sdk) ## Compose the image of a board, for the b
 	@cat pds/shell/scripts/*.txt >$(out)/scripts.txt
 	@$(kinglet) expand $(SYSTEM) --board $(board) --search-path $(search_path) \
 		--table $(out)/system_table.bin --output $(out)/$(basename $(notdir $(SYSTEM))).system
+	@$(kinglet) check $(out)/$(basename $(notdir $(SYSTEM))).system --source $(SYSTEM) --search-path $(search_path)
 	@$(microkit) $(out)/$(basename $(notdir $(SYSTEM))).system --board $(board) --config $(CONFIG) \
 		--search-path $(search_path) -o $(image) -r $(out)/report.txt
 

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod board;
+mod check;
 mod expand;
 mod finish;
 mod graph;
@@ -24,6 +25,8 @@ struct Cli {
 enum Command {
     /// Make a plain Microkit description of system.xml for one board
     Expand(expand::Args),
+    /// Hold a plain description against what the programs declare
+    Check(check::Args),
     /// Draw a plain description as a Graphviz picture
     Graph(graph::Args),
     /// Complete the linked ELF file of a protection domain, so that it can be composed and restarted
@@ -37,6 +40,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Expand(args) => expand::command(&args).map(|()| ExitCode::SUCCESS),
+        Command::Check(args) => check::command(&args),
         Command::Graph(args) => graph::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Finish(args) => finish::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Pack(args) => pack::command(&args).map(|()| ExitCode::SUCCESS),
