@@ -1,0 +1,239 @@
+//! Measures the models of the pack: each sample is a job of the model runner, and its output must equal the reference's.
+//!
+//! Instructions of an inference are those that the runner reports, averaged over all samples. Loading and the single
+//! operators are measured in this program, with the same library and the first sample.
+#![no_std]
+#![no_main]
+
+use core::fmt;
+use core::ops::ControlFlow;
+use core::sync::atomic::{AtomicU8, Ordering};
+
+use ml_runtime::{ARENA_ALIGN, Interpreter, Io, Model, Observer, OpName, Step};
+use protocols::model::{self, JobResult, ModelInfo, Reply, Request, Status, TENSOR_ALIGN, code, kind};
+use protocols::model_pack::{ModelPack, PackedModel, Sample};
+use ring::{Link, Span};
+use sel4_microkit::counters::rdinstret;
+use sel4_microkit::{ChannelSet, Handler, Infallible, memory_region_symbol, protection_domain, var};
+use test_pds::{say, verdict};
+
+/// What the public models are called in the figures.
+const SHORT_NAMES: [(&str, &str); 5] = [
+    ("micro_speech_int8", "micro_speech"),
+    ("mlperf_ad01_int8", "ad"),
+    ("mlperf_kws_dscnn_int8", "kws"),
+    ("mlperf_vww_96_int8", "vww"),
+    ("mlperf_ic_resnet8_int8", "ic"),
+];
+/// What an output holds before the job, so that one that is not written does not look right.
+const RUBBISH: u8 = 0x55;
+
+/// What was asked last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    Sample { model: usize, sample: usize, instructions: u64 },
+    Info { model: usize, instructions: u64 },
+    Status,
+}
+
+struct Client {
+    pack: ModelPack<'static>,
+    link: Link<Request, Reply>,
+    /// Tensors, shared with the runner.
+    data: &'static [AtomicU8],
+    /// Tables and working memory of the models that run here.
+    memory: &'static mut [u8],
+    asked: Asked,
+}
+
+#[protection_domain(stack_size = 0x8000)]
+fn init() -> impl Handler {
+    verdict::become_judge();
+    let pack = memory_region_symbol!(model_pack: *mut u8);
+    // SAFETY: the composer maps a region of this size there for as long as the program runs, and nobody writes it.
+    let pack: &'static [u8] = unsafe { core::slice::from_raw_parts(pack.as_ptr(), *var!(model_pack_size: usize = 0)) };
+    let data = memory_region_symbol!(models_data: *mut AtomicU8);
+    // SAFETY: as above, but writable by this program and the model runner; this one only uses it by atomic bytes.
+    let data = unsafe { core::slice::from_raw_parts(data.as_ptr(), *var!(models_data_size: usize = 0)) };
+    let memory = memory_region_symbol!(own_arena: *mut u8);
+    // SAFETY: as above, mapped here alone; `init` runs once.
+    let memory = unsafe { core::slice::from_raw_parts_mut(memory.as_ptr(), *var!(own_arena_size: usize = 0)) };
+    let link = ring::link!(models: Request, Reply, model::PROTOCOL, model::VERSION);
+    let link = link.expect("a link").expect("the link is wired");
+    let pack = ModelPack::parse(pack).expect("a pack of models");
+    assert!(!pack.is_empty(), "there are models to measure");
+    let asked = Asked::Sample { model: 0, sample: 0, instructions: 0 };
+    let mut client = Client { pack, link, data, memory, asked };
+    // A runner that is up already is joined now; it has notified before anyone listened.
+    client.link.poll().expect("the runner keeps to the protocol");
+    client.ask();
+    client
+}
+
+impl Handler for Client {
+    type Error = Infallible;
+
+    fn notified(&mut self, _: ChannelSet) -> Result<(), Infallible> {
+        self.link.poll().expect("the runner keeps to the protocol");
+        while let Some(reply) = self.link.pop().expect("a reply") {
+            self.take(&reply);
+            self.ask();
+        }
+        Ok(())
+    }
+}
+
+impl Client {
+    fn model(&self, model: usize) -> PackedModel<'static> {
+        self.pack.models().nth(model).expect("the model is in the pack")
+    }
+
+    /// Sends what is to be asked next.
+    fn ask(&mut self) {
+        let request = match self.asked {
+            Asked::Sample { model, sample, .. } => {
+                let sample = self.model(model).sample(sample).expect("every model has samples");
+                let (input, output) = spans(&sample);
+                for (shared, value) in self.data[input.range()].iter().zip(sample.input) {
+                    shared.store(*value, Ordering::Relaxed);
+                }
+                self.data[output.range()].iter().for_each(|shared| shared.store(RUBBISH, Ordering::Relaxed));
+                Request::submit(0, model as u32, input, output, 0)
+            }
+            Asked::Info { model, .. } => Request::ask(kind::MODEL_INFO, 0, model as u32),
+            Asked::Status => Request::ask(kind::STATUS, 0, 0),
+        };
+        assert!(self.link.push(&request).is_ok(), "the ring has room for one request");
+    }
+
+    fn take(&mut self, reply: &Reply) {
+        assert_eq!(reply.code, code::DONE, "{:?}: {}", self.asked, code::text(reply.code));
+        self.asked = match self.asked {
+            Asked::Sample { model, sample, instructions } => {
+                let packed = self.model(model);
+                self.check(&packed, sample);
+                let instructions = instructions + reply.body::<JobResult>().instructions;
+                match sample + 1 < packed.samples() {
+                    true => Asked::Sample { model, sample: sample + 1, instructions },
+                    false => Asked::Info { model, instructions },
+                }
+            }
+            Asked::Info { model, instructions } => {
+                let packed = self.model(model);
+                let info = reply.body::<ModelInfo>();
+                assert_eq!(info.runs as usize, packed.samples(), "every sample ran once");
+                let name = short_name(packed.name());
+                print_figures(name, &info, instructions / info.runs);
+                self.measure_here(name, &packed);
+                match model + 1 < self.pack.len() {
+                    true => Asked::Sample { model: model + 1, sample: 0, instructions: 0 },
+                    false => Asked::Status,
+                }
+            }
+            Asked::Status => {
+                say!("bench ml_bytes_copied {} bytes", reply.body::<Status>().bytes_copied);
+                verdict::pass()
+            }
+        };
+    }
+
+    /// The output is the reference's, bit for bit.
+    fn check(&self, packed: &PackedModel<'_>, index: usize) {
+        let sample = packed.sample(index).expect("it was submitted");
+        let (_, span) = spans(&sample);
+        let output = self.data[span.range()].iter().map(|shared| shared.load(Ordering::Relaxed));
+        assert!(output.eq(sample.output.iter().copied()), "{}: output {index} is not the reference's", packed.name());
+    }
+
+    /// Measures loading and each kind of operator.
+    fn measure_here(&mut self, name: &str, packed: &PackedModel<'_>) {
+        let file = packed.file();
+        let start = rdinstret();
+        let table_bytes = Model::table_bytes(file).expect("the runner has loaded it").next_multiple_of(ARENA_ALIGN);
+        let (tables, arena) = self.memory.split_at_mut(table_bytes);
+        let model = Model::load(file, tables, Io::Caller).expect("the runner has loaded it");
+        let instructions = rdinstret() - start;
+        say!("bench ml_{name}_load_insns {instructions} instructions");
+
+        let sample = packed.sample(0).expect("every model has samples");
+        let mut profile = Profile { start: 0, all: [const { None }; MAX_KINDS] };
+        let mut interpreter = Interpreter::new(&model, arena).expect("the arena suffices");
+        let mut output = [RUBBISH; MOST_OUTPUT_BYTES];
+        let output = output.get_mut(..sample.output.len()).expect("an output of moderate size");
+        interpreter.run(&[sample.input], &mut [&mut *output], &mut profile).expect("it runs");
+        assert!(output == sample.output, "{name}: run here, the output is not the reference's");
+        for kind in profile.all.iter().flatten() {
+            say!("bench ml_{name}_{}_insns {} instructions", kind.name, kind.instructions);
+            if kind.macs > 0 {
+                let ratio = PerMac(kind.instructions, kind.macs);
+                say!("bench ml_{name}_{}_insns_per_mac {ratio} instructions/MAC", kind.name);
+            }
+        }
+    }
+}
+
+/// Kinds of operators in one model.
+const MAX_KINDS: usize = 32;
+/// Output bytes of a model that is measured here.
+const MOST_OUTPUT_BYTES: usize = 4096;
+
+/// The operators of one kind.
+struct OfKind {
+    name: OpName,
+    macs: u64,
+    instructions: u64,
+}
+
+/// Sums up the operators by kind.
+struct Profile {
+    start: u64,
+    all: [Option<OfKind>; MAX_KINDS],
+}
+
+impl Observer for Profile {
+    fn before(&mut self, _: &Step) -> ControlFlow<()> {
+        self.start = rdinstret();
+        ControlFlow::Continue(())
+    }
+
+    fn after(&mut self, step: &Step) {
+        let instructions = rdinstret() - self.start;
+        let slot = self.all.iter_mut().find(|slot| slot.as_ref().is_none_or(|kind| kind.name == step.name));
+        let kind =
+            slot.expect("few kinds of operators").get_or_insert(OfKind { name: step.name, macs: 0, instructions: 0 });
+        kind.macs += step.macs;
+        kind.instructions += instructions;
+    }
+}
+
+/// Instructions for each multiply-accumulate, to three places.
+struct PerMac(u64, u64);
+
+impl fmt::Display for PerMac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let thousandths = (1000 * self.0 + self.1 / 2) / self.1;
+        write!(f, "{}.{:03}", thousandths / 1000, thousandths % 1000)
+    }
+}
+
+fn print_figures(name: &str, info: &ModelInfo, instructions: u64) {
+    say!("bench ml_{name}_insns {instructions} instructions");
+    if info.macs > 0 {
+        say!("bench ml_{name}_insns_per_mac {} instructions/MAC", PerMac(instructions, info.macs));
+    }
+    say!("bench ml_{name}_arena_bytes {} bytes", info.arena_bytes);
+    // Inputs and outputs lie where the client put them, outside the arena.
+    say!("bench ml_{name}_edge_bytes {} bytes", info.input_bytes + info.output_bytes);
+    say!("bench ml_{name}_tables_bytes {} bytes", info.persistent_bytes);
+}
+
+fn short_name(name: &'static str) -> &'static str {
+    SHORT_NAMES.iter().find(|(long, _)| *long == name).map_or(name, |(_, short)| short)
+}
+
+/// Where the tensors of a sample lie in the data region.
+fn spans(sample: &Sample<'_>) -> (Span, Span) {
+    let input = Span { offset: 0, bytes: sample.input.len() as u32 };
+    let output = Span { offset: input.bytes.next_multiple_of(TENSOR_ALIGN), bytes: sample.output.len() as u32 };
+    (input, output)
+}
