@@ -53,6 +53,8 @@ step systems-debug "small systems in the emulator, debug configuration" \
 step systems-release "small systems in the emulator, release configuration" \
     make systems CONFIG=release TOOLCHAIN="$toolchain"
 step main-debug "the main job, debug configuration" main_job debug "$toolchain"
+step wiring "system.xml with one thing changed at a time, against the programs that were built" \
+    "$CARGO" test --locked -p kinglet --features built-system --test system_xml
 step main-release "the main job, release configuration" main_job release "$toolchain"
 if [ "$toolchain" = auto ] && command -v apt-get >/dev/null; then
     # The other way to build: a distribution's toolchain, the standard library compiled here.

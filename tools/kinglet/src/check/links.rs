@@ -3,7 +3,7 @@
 //! An end called `NAME` is the symbols `NAME_tx` and `NAME_rx` (addresses of the own and of the peer's region), `NAME_tx_size`,
 //! `NAME_rx_size` and `NAME_channel`. `<link>` sets them all; so can a description that spells everything out.
 
-use super::description::{Pd, Value};
+use super::description::{End, Pd, Value};
 use super::program::Link;
 use super::{Check, list, suggest};
 
@@ -55,29 +55,54 @@ pub fn check(check: &mut Check) {
     for pd in 0..check.system.pds.len() {
         let Some(interface) = check.interface(pd).cloned() else { continue };
         for end in wired(&check.system.pds[pd]) {
+            if is_wired_twice(&check.system.pds[pd], end.name) {
+                let name = check.system.pds[pd].name;
+                let message = format!("the link '{}' of '{name}' is wired more than once; remove one", end.name);
+                check.error(place(check, &end), message);
+                continue;
+            }
             match interface.links.get(end.name) {
                 Some(link) => check_end(check, pd, &end, link),
                 None if undeclared_link(check, pd, &format!("{}_tx", end.name)).is_some() => {
                     let known = || interface.links.keys().map(String::as_str);
                     let (name, suggestion) = (check.system.pds[pd].name, suggest(end.name, known()));
                     let message = format!("'{name}' has no link '{}'; it has: {}{suggestion}", end.name, list(known()));
-                    check.error(place(check, pd, &end), message);
+                    check.error(place(check, &end), message);
                 }
                 None => {}
             }
         }
         for (name, link) in &interface.links {
+            if is_wired_twice(&check.system.pds[pd], name) {
+                continue;
+            }
             check_whole(check, pd, name, link);
         }
     }
 }
 
 /// Where a link stands: its channel, or what `<link>` put before that on the same line.
-pub fn place(check: &Check, pd: usize, end: &Wired) -> usize {
-    let channel = check.system.channels[end.channel].at;
-    let regions = end.maps.iter().filter_map(|map| check.system.regions.get(check.system.pds[pd].maps[*map].region));
-    let before = regions.map(|region| region.at).filter(|at| *at < channel && !check.text[*at..channel].contains('\n'));
-    before.min().unwrap_or(channel)
+pub fn place(check: &Check, end: &Wired) -> usize {
+    let channel = &check.system.channels[end.channel];
+    // The name that `<link>` gives to an end's own region.
+    let region = |end: &End| {
+        let name = end.symbol?.strip_suffix("_channel")?;
+        check.system.regions.get(format!("{}.{name}", check.system.pds[end.pd].name).as_str())
+    };
+    let regions = channel.ends.iter().filter_map(region).map(|region| region.at);
+    let before = regions.filter(|at| *at < channel.at && !check.text[*at..channel.at].contains('\n'));
+    before.min().unwrap_or(channel.at)
+}
+
+/// Whether a symbol is a word of an end that the description wires more than once, which is told of the end as a whole.
+pub fn is_of_link_wired_twice(pd: &Pd, symbol: &str) -> bool {
+    let is_word = |name: &str| symbol.strip_prefix(name).is_some_and(|suffix| SUFFIXES.contains(&suffix));
+    wired(pd).iter().any(|end| is_word(end.name) && is_wired_twice(pd, end.name))
+}
+
+/// Whether the description wires an end more than once.
+fn is_wired_twice(pd: &Pd, name: &str) -> bool {
+    wired(pd).iter().filter(|end| end.name == name).count() > 1
 }
 
 /// All words of an end are set, or none; none only where the program can do without.
@@ -144,7 +169,7 @@ fn check_whole(check: &mut Check, pd: usize, name: &str, link: &Link) {
 
 /// One end by itself: rights, sizes, notifications; then the other end.
 fn check_end(check: &mut Check, pd: usize, end: &Wired, link: &Link) {
-    let (domain, at, name) = (&check.system.pds[pd], place(check, pd, end), end.name);
+    let (domain, at, name) = (&check.system.pds[pd], place(check, end), end.name);
     let [tx, rx] = end.maps.map(|map| &domain.maps[map]);
     let channel = &check.system.channels[end.channel];
     let peer = channel.ends[1 - end.end].pd;
@@ -231,7 +256,7 @@ fn check_peer(check: &Check, pd: usize, end: &Wired, link: &Link) -> Vec<String>
         );
         return if told { Vec::new() } else { vec![message] };
     };
-    if end.end != 0 {
+    if end.end != 0 || is_wired_twice(peer, other.name) {
         return Vec::new();
     }
     let mut found: Vec<String> =

@@ -1,7 +1,7 @@
 //! Rules about what the composer writes into programs, and what they need of memory.
 
 use super::description::Value;
-use super::links::{place, undeclared_link, value, wired};
+use super::links::{is_of_link_wired_twice, place, undeclared_link, value, wired};
 use super::{Check, list, suggest};
 
 pub fn check(check: &mut Check) {
@@ -29,6 +29,10 @@ fn twice(check: &Check, pd: usize, found: &mut Found) {
         let Some(first) = domain.settings[..index].iter().find(|first| first.symbol == setting.symbol) else {
             continue;
         };
+        // Said of the link as a whole.
+        if check.interface(pd).is_some() && is_of_link_wired_twice(domain, setting.symbol) {
+            continue;
+        }
         let line = check.text[..first.at].matches('\n').count() + 1;
         let message = format!(
             "the symbol '{}' of '{}' is set twice, first on line {line}; remove one",
@@ -55,7 +59,7 @@ fn undeclared(check: &Check, pd: usize, found: &mut Found) {
                 end.name, domain.name
             );
             // Two symbols, one mistake.
-            found.push((place(check, pd, end), message));
+            found.push((place(check, end), message));
             continue;
         }
         let names = || program.variables.iter().map(String::as_str);

@@ -201,6 +201,10 @@ fn who_writes_a_region_of_a_link_may_write_it_alone() {
         &partial,
         &["2: the link 'models' of 'a' is wired in part: nothing sets models_channel", "6: warning: nothing in"],
     );
+    let twice = spelled_out("", r#"perms="r""#, good)
+        .replace("</system>", r#"<memory_region name="more" size="0x1000"/></system>"#)
+        .replacen("<map", r#"<map mr="more" vaddr="0x20000" setvar_size="models_tx_size"/><map"#, 1);
+    assert!(said(&twice).iter().any(|said| said.contains("the symbol 'models_tx_size' of 'a' is set twice")));
     let swapped = spelled_out("", r#"perms="r""#, good)
         .replace("models_tx_size", "X")
         .replace("models_rx_size", "models_tx_size")
@@ -233,11 +237,17 @@ fn both_ends_of_a_link_use_the_same_regions() {
         &["4: models_data of 'a' is region 'b.client0.data', but client0_data of 'b' is region 'other'"],
     );
     // An end that is no link of the program.
-    let plain =
-        with(back.replacen(r#" setvar_id="client0_channel""#, "", 1)).replace(r#"name="other""#, r#"name="b.x""#);
-    let said = said(&plain.replace(r#"mr="a""#, ""));
-    assert!(
-        said.iter().any(|said| said.contains("ends at channel 0 of 'b', which is none of its links; it has: client0"))
+    let said = said(&with(back.replacen(r#" setvar_id="client0_channel""#, "", 1)));
+    let expected = "ends at channel 0 of 'b', which is none of its links; it has: client0";
+    assert!(said.iter().any(|said| said.contains(expected)), "{said:#?}");
+}
+
+#[test]
+fn an_end_is_wired_once() {
+    let twice = format!("{LINK}\n{}", LINK.replace("client0", "client1"));
+    says(
+        &system(("", "client", ""), ("", "c", ""), &twice),
+        &["4: the link 'models' of 'a' is wired more than once; remove one", "5: the link 'models' of 'a'"],
     );
 }
 
