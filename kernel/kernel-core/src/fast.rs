@@ -208,7 +208,7 @@ impl Kernel<'_> {
         }
         let (endpoint, badge) = (object(*cap), cap.badge);
         let Some(meeting) = self.meet(caller, endpoint) else { return Outcome::NotDone };
-        self.put_message(env, (caller, meeting.server), badge, info, plain_words(info, LONG));
+        self.put_message::<LONG>(env, (caller, meeting.server), badge, info, plain_words(info, LONG));
         self.enter_server(env, caller, endpoint, &meeting, 4);
         Outcome::OtherThread(meeting.server)
     }
@@ -392,7 +392,7 @@ impl Kernel<'_> {
         thread.state = State::Running;
         thread.reply = Id::NONE;
         self.current = caller;
-        self.put_message(env, (server, caller), 0, info, plain_words(info, LONG));
+        self.put_message::<LONG>(env, (server, caller), 0, info, plain_words(info, LONG));
         if lent.is_some() {
             self.pds[caller.slot()].thread.sc = lent;
             self.pds[server.slot()].thread.sc = Id::NONE;
@@ -418,12 +418,12 @@ impl Kernel<'_> {
     pub(crate) fn copy_message(&mut self, env: &mut impl Environment, sender: Id, receiver: Id, badge: u64) {
         let from = &self.pds[sender.slot()].frame;
         let info = MessageInfo(from.x[reg::A1]).without_caps();
-        self.put_message(env, (sender, receiver), badge, info.0, info.words() as usize);
+        self.put_message::<true>(env, (sender, receiver), badge, info.0, info.words() as usize);
     }
 
-    /// Gives the second thread a message of the first.
+    /// Gives the second thread a message of the first; not `LONG`: it has no more words than registers.
     #[inline(always)]
-    fn put_message(
+    fn put_message<const LONG: bool>(
         &mut self,
         env: &mut impl Environment,
         (sender, receiver): (Id, Id),
@@ -435,14 +435,18 @@ impl Kernel<'_> {
         to.x[reg::A0] = badge;
         to.x[reg::A1] = info;
         // Only as many registers as the message has: the others are the sender's own affair.
-        if words >= REGISTER_WORDS {
+        // Of the numbers up to four, four is the one with that bit.
+        let fills_registers = if LONG { words >= REGISTER_WORDS } else { words & REGISTER_WORDS != 0 };
+        if fills_registers {
             let from = &self.pds[sender.slot()].frame;
             let registers = [from.x[reg::A2], from.x[reg::A2 + 1], from.x[reg::A2 + 2], from.x[reg::A2 + 3]];
             let to = &mut self.pds[receiver.slot()].frame;
             to.x[reg::A2..reg::A2 + REGISTER_WORDS].copy_from_slice(&registers);
-            if words > REGISTER_WORDS {
+            if LONG && words > REGISTER_WORDS {
                 env.copy_ipc_words(sender, receiver, REGISTER_WORDS + 1, words - REGISTER_WORDS);
             }
+            // Or the compiler joins the last store with one below, at the price of two instructions and a jump.
+            core::hint::black_box(());
         } else if words != 0 {
             self.copy_register(sender, receiver, reg::A2);
             if words > 1 {

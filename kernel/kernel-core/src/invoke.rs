@@ -314,7 +314,7 @@ impl Kernel<'_> {
         let notification = core::mem::take(&mut context.notification);
         let reply = core::mem::take(&mut context.reply);
         self.pds[notification.slot()].notification.sc = Id::NONE;
-        self.pds[reply.slot()].reply.sc = Id::NONE;
+        self.break_chain(reply);
         Ok(Answer::Nothing)
     }
 

@@ -181,18 +181,24 @@ impl Kernel<'_> {
                 self.donate(object.sc, object.thread);
             }
             if !give_back {
-                self.forget_inner(object.outer);
+                self.break_chain(object.outer);
             }
         } else {
             self.pds[object.inner.slot()].reply.outer = Id::NONE;
-            self.forget_inner(object.outer);
+            self.break_chain(object.outer);
         }
     }
 
-    fn forget_inner(&mut self, reply: Id) {
-        let object = &mut self.pds[reply.slot()].reply;
-        object.inner = Id::NONE;
-        object.sc = Id::NONE;
+    /// No scheduling context comes back to the call `reply` any more, nor to those outside it: they are no chain any
+    /// longer. So a call that has neither a context to give back nor an inner call has no outer one either, which
+    /// [`Self::fast_reply_receive`] relies on.
+    pub(crate) fn break_chain(&mut self, mut reply: Id) {
+        while reply.is_some() {
+            let object = &mut self.pds[reply.slot()].reply;
+            object.inner = Id::NONE;
+            object.sc = Id::NONE;
+            reply = core::mem::take(&mut object.outer);
+        }
     }
 
     /// Takes a thread out of whatever it waits for. Its program counter stays where it is.

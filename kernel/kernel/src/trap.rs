@@ -39,6 +39,51 @@ global_asm!(
         \\op     s11, 27*8(\\base)
     .endm
 
+    // To the thread whose registers lie at a0, and whose program counter is in t0.
+    .macro return_to_user
+        csrw    sscratch, a0
+        csrw    sepc, t0
+        ld      ra, 1*8(a0)
+        ld      sp, 2*8(a0)
+        ld      t0, 5*8(a0)
+        ld      t1, 6*8(a0)
+        ld      t2, 7*8(a0)
+        ld      a1, 11*8(a0)
+        ld      a2, 12*8(a0)
+        ld      a3, 13*8(a0)
+        ld      a4, 14*8(a0)
+        ld      a5, 15*8(a0)
+        ld      a6, 16*8(a0)
+        ld      a7, 17*8(a0)
+        ld      t3, 28*8(a0)
+        ld      t4, 29*8(a0)
+        ld      t5, 30*8(a0)
+        ld      t6, 31*8(a0)
+        ld      a0, 10*8(a0)
+        sret
+    .endm
+
+    // Leaves the kernel as the `Resume` in a0 and a1 says. The frequent ways have a copy each, which saves a jump.
+    .macro leave
+        beqz    a1, .Lsame_thread\\@
+        // To another thread. What the kernel's table maps is the same in all, so nothing happens to the kernel.
+        ld      t0, {satp}(a0)
+    .if {save_all} == 0
+        at_callee_saved sd, a1
+    .endif
+        csrw    satp, t0
+        sfence.vma
+        at_callee_saved ld, a0
+        ld      t0, 0(a0)
+        // One thread's load reservation is not to let another's store-conditional succeed. Should this one succeed, it
+        // writes what is there.
+        sc.d    zero, t0, (a0)
+        return_to_user
+    .Lsame_thread\\@:
+        ld      t0, 0(a0)
+        return_to_user
+    .endm
+
     .section .text.trap, \"ax\"
     .balign 64
     .globl kernel_trap
@@ -75,9 +120,8 @@ global_asm!(
         addi    t1, t1, 4
         sd      t1, 0(sp)
         lla     sp, kernel_stack_top
-        li      t0, {call}
-        beq     a7, t0, 1f
         li      t0, {reply_receive}
+        bgtu    a7, t0, 1f
         beq     a7, t0, 3f
         li      t0, {send}
         beq     a7, t0, 5f
@@ -86,43 +130,13 @@ global_asm!(
         call    kernel_syscall
         j       2f
     6:  jal     kernel_receive
-        j       2f
+        leave
     5:  jal     kernel_send
-        j       2f
+        leave
     3:  jal     kernel_reply_receive
-        j       2f
+        leave
     1:  jal     kernel_call
-
-    2:  beqz    a1, 4f
-        // Leave to another thread. What the kernel's table maps is the same in all, so nothing happens to the kernel.
-        ld      t0, {satp}(a0)
-    .if {save_all} == 0
-        at_callee_saved sd, a1
-    .endif
-        csrw    satp, t0
-        sfence.vma
-        at_callee_saved ld, a0
-    4:  csrw    sscratch, a0
-        ld      t0, 0(a0)
-        csrw    sepc, t0
-        ld      ra, 1*8(a0)
-        ld      sp, 2*8(a0)
-        ld      t0, 5*8(a0)
-        ld      t1, 6*8(a0)
-        ld      t2, 7*8(a0)
-        ld      a1, 11*8(a0)
-        ld      a2, 12*8(a0)
-        ld      a3, 13*8(a0)
-        ld      a4, 14*8(a0)
-        ld      a5, 15*8(a0)
-        ld      a6, 16*8(a0)
-        ld      a7, 17*8(a0)
-        ld      t3, 28*8(a0)
-        ld      t4, 29*8(a0)
-        ld      t5, 30*8(a0)
-        ld      t6, 31*8(a0)
-        ld      a0, 10*8(a0)
-        sret
+    2:  leave
 
         // An exception or an interrupt.
     8:  sd      t1, 0(sp)
@@ -131,9 +145,9 @@ global_asm!(
         lla     sp, kernel_stack_top
         bltz    a0, 7f
         jal     kernel_exception
-        j       2b
+        leave
     7:  jal     kernel_interrupt
-        j       2b
+        leave
 
         // The kernel's own exception. What it was doing is lost; its stack may be, too.
     9:  csrr    a0, scause
@@ -149,11 +163,13 @@ global_asm!(
     ",
     save_all = const cfg!(feature = "debug") as u8,
     satp = const offset_of!(Pd, satp),
-    call = const number::CALL,
     reply_receive = const number::REPLY_RECV,
     send = const number::SEND,
     receive = const number::RECV,
 );
+
+// The entry tells calls from the rest by that: no number lies between.
+const _: () = assert!(number::CALL == -1 && number::REPLY_RECV == -2);
 
 unsafe extern "C" {
     /// Leaves the kernel for the first time.

@@ -117,6 +117,15 @@ impl World {
             let unused = pd.reply.sc.is_none() && pd.reply.outer.is_none() && pd.reply.inner.is_none();
             ensure(unused, "a reply object that nobody waits with is in no chain of calls")?;
         }
+        if pd.reply.sc.is_none() && pd.reply.inner.is_none() {
+            ensure(pd.reply.outer.is_none(), "a chain of calls ends with the one that lent the context last")?;
+        }
+        if pd.reply.outer.is_some() {
+            ensure(kernel.pd(pd.reply.outer).reply.inner == id, "an outer call knows the inner one")?;
+        }
+        if pd.reply.inner.is_some() {
+            ensure(kernel.pd(pd.reply.inner).reply.outer == id, "an inner call knows the outer one")?;
+        }
         let mut reply = context.reply;
         if reply.is_some() {
             ensure(kernel.pd(reply).reply.sc == id, "the innermost call knows the context that it lent")?;

@@ -180,3 +180,56 @@ fn consumed_time_is_counted_since_the_last_question() {
     world.call(ROOT(1), label::SCHED_CONTEXT_CONSUMED, 0);
     assert_eq!(world.received(0).3[0], 0);
 }
+
+/// PD 0 calls 1, which calls 2, all on the context of 0. A manager (3) takes that away meanwhile and gives 1 and 2 their
+/// own: the calls are a chain no longer, and replies end them one by one.
+#[test]
+fn calls_whose_context_was_taken_are_no_chain() {
+    for slow_only in [false, true] {
+        let mut manager = pd(3, 40).parent_of(1, 1).parent_of(2, 2);
+        for context in 0..3 {
+            manager = manager.shares(context as u64 + 1, cap_kind::SCHED_CONTEXT, context);
+        }
+        let mut world = World::new(&[
+            pd(0, 10).calls(0, 1, 0),
+            pd(1, 20).child_of(3, 1).calls(0, 2, 0),
+            pd(2, 30).child_of(3, 2),
+            manager.notifies(0, 3, 1),
+        ]);
+        world.slow_only = slow_only;
+        let give = |world: &mut World, context: u64| {
+            world.machine.buffers[3][122] = CHILD + context;
+            let bind = MessageInfo(MessageInfo::new(label::SCHED_CONTEXT_BIND, 0).0 | 1 << 7);
+            world.syscall(number::CALL, ROOT(context + 1), bind, 0);
+            assert_eq!(world.received(3).1, 0);
+        };
+        for _ in 1..=3 {
+            world.recv();
+        }
+        assert_eq!(world.current(), Some(0));
+        let wake_manager = |world: &mut World| {
+            world.kernel.signal(&mut world.machine, id(3), 1);
+            world.kernel.schedule(&mut world.machine);
+            assert_eq!(world.current(), Some(3));
+        };
+        wake_manager(&mut world);
+        for context in [1, 2] {
+            world.call(ROOT(context + 1), label::SCHED_CONTEXT_UNBIND, 0);
+        }
+        world.recv();
+        world.call(slot::BASE_ENDPOINT, 0, 0);
+        world.call(slot::BASE_ENDPOINT, 0, 0);
+        assert_eq!((world.current(), world.kernel.current_sc), (Some(2), id(0)));
+        wake_manager(&mut world);
+        world.call(ROOT(1), label::SCHED_CONTEXT_UNBIND, 0);
+        give(&mut world, 1);
+        give(&mut world, 2);
+        world.recv();
+        assert_eq!(world.current(), Some(2));
+        world.reply_recv(0, 0);
+        assert_eq!((world.current(), world.kernel.current_sc), (Some(1), id(1)));
+        world.reply_recv(0, 0);
+        assert_eq!((world.current(), world.state(0)), (None, State::Running));
+        assert!((0..4).all(|pd| world.kernel.pd(id(pd)).reply.outer.is_none()));
+    }
+}
