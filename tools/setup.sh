@@ -17,41 +17,33 @@ say() { echo "setup: $*" >&2; }
 fail() { say "$*"; exit 1; }
 have() { command -v "$1" >/dev/null 2>&1; }
 
-updated=
-# Installs the packages named, as root or through sudo; otherwise says in one line what to install.
-install() {
-    as_root=
-    if [ "$(id -u)" != 0 ]; then
-        if have sudo; then as_root=sudo; else fail "please install, as root: apt-get install $*"; fi
-    fi
-    have apt-get || fail "please install with this system's package manager what Debian calls: $*"
-    if [ -z "$updated" ]; then
-        say "reading the lists of packages"
-        $as_root apt-get update -qq >/dev/null || fail "apt-get update failed; is the network there?"
-        updated=yes
-    fi
-    say "installing $*"
-    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null ||
-        fail "could not install: $*"
-}
-# The first of the packages named that this system has.
-available() {
-    if [ -z "$updated" ] && have apt-get; then install ca-certificates; fi
-    for package in "$@"; do
-        if apt-cache show "$package" >/dev/null 2>&1; then echo "$package"; return; fi
-    done
-    echo "$1"
-}
+# Packages that are missing; they are installed at once.
+missing=
+need() { missing="$missing $*"; }
 
-have cc || install gcc libc6-dev
-have qemu-system-riscv64 || {
-    # One shell for both look-ups, so that the lists of packages are read once.
-    available x >/dev/null
-    updated=yes
-    # Debian 13 and later have the RISC-V emulator, and its firmware, in packages of their own.
-    install "$(available qemu-system-riscv qemu-system-misc)"
+# Runs a command as root: as it is, or through sudo; otherwise says in one line what to install.
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; elif have sudo; then sudo "$@"; else
+        fail "please install, as root: apt-get install$missing"
+    fi
 }
-[ -e /usr/share/qemu/opensbi-riscv64-generic-fw_dynamic.bin ] || install opensbi
+install_missing() {
+    [ -n "$missing" ] || return 0
+    have apt-get || fail "please install with this system's package manager what Debian calls:$missing"
+    say "reading the lists of packages"
+    as_root apt-get update -qq >/dev/null || fail "apt-get update failed; is the network there?"
+    # Debian 13 and later have the RISC-V emulator and its firmware in packages of their own.
+    case $missing in *qemu-system-misc*)
+        if apt-cache show qemu-system-riscv >/dev/null 2>&1; then
+            missing=$(echo "$missing" | sed 's/qemu-system-misc/qemu-system-riscv opensbi/')
+        fi ;;
+    esac
+    say "installing$missing (a minute or two)"
+    # shellcheck disable=SC2086 # one word a package
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null ||
+        fail "could not install:$missing"
+    missing=
+}
 
 # Minor version of a rustc 1.x, or 0.
 minor() { "$1" --version 2>/dev/null | sed -n 's/^rustc 1\.\([0-9]*\)\..*/\1/p' | grep . || echo 0; }
@@ -62,6 +54,9 @@ has_targets() {
 }
 has_source() { [ -e "$("$1" --print sysroot)/lib/rustlib/src/rust/library/Cargo.lock" ]; }
 recent() { have "$1" && [ "$(minor "$1")" -ge $minimum ]; }
+
+have cc || need gcc libc6-dev
+have qemu-system-riscv64 || need qemu-system-misc
 
 mode=
 if [ "$want" != build-std ] && have cargo && recent rustc; then
@@ -74,28 +69,32 @@ if [ "$want" != build-std ] && have cargo && recent rustc; then
         mode=prebuilt cargo=$(command -v cargo) rustc=$(command -v rustc)
     fi
 fi
-if [ -z "$mode" ] && [ "$want" != prebuilt ]; then
+if [ -z "$mode" ]; then
+    [ "$want" != prebuilt ] || fail "no Rust toolchain 1.$minimum or later with the targets: $targets"
+    mode=build-std
     if [ "$want" = auto ] && have cargo && recent rustc && has_source rustc; then
         cargo=$(command -v cargo) rustc=$(command -v rustc)
     else
         cargo=/usr/bin/cargo rustc=/usr/bin/rustc
-        if ! { [ -x $cargo ] && recent $rustc && has_source $rustc; }; then
-            install rustc-web cargo-web rust-web-src
-        fi
-        recent $rustc || fail "rustc $(minor $rustc) is older than 1.$minimum; install a newer one, for example with rustup"
-        has_source $rustc || fail "the standard library's source is missing; install rust-web-src"
+        if ! { [ -x $cargo ] && recent $rustc && has_source $rustc; }; then need rustc-web cargo-web rust-web-src; fi
     fi
-    mode=build-std
 fi
-[ -n "$mode" ] || fail "no Rust toolchain 1.$minimum or later with the targets: $targets"
-
 # Toolchains from a distribution come without rust-lld.
 linker=
-host_lld=$("$rustc" --print sysroot)/lib/rustlib/$("$rustc" -vV | sed -n 's/^host: //p')/bin/rust-lld
-if [ ! -x "$host_lld" ]; then
-    have ld.lld || install lld
+has_rust_lld() {
+    have "$rustc" || return 1
+    host=$("$rustc" -vV | sed -n 's/^host: //p')
+    [ -x "$("$rustc" --print sysroot)/lib/rustlib/$host/bin/rust-lld" ]
+}
+if ! has_rust_lld; then
     linker=ld.lld
+    have ld.lld || need lld
 fi
+
+install_missing
+
+recent "$rustc" || fail "$rustc is older than 1.$minimum; install a newer Rust, for example with rustup"
+[ $mode = prebuilt ] || has_source "$rustc" || fail "the standard library's source is missing; install rust-web-src"
 
 mkdir -p "$(dirname "$output")"
 {
