@@ -50,6 +50,7 @@ usage: microkit SYSTEM --board BOARD --config CONFIG [OPTION]...
   --search-path [FOLDER]...       where program images and prefill files are; the current folder is searched last
   --image-type TYPE               binary, elf or uimage (uimage)
   --override-kernel FILE          another kernel, for debugging the kernel
+  --viper-output FOLDER           accepted for makefiles that pass it; nothing is written
   -h, --help
 ";
 
@@ -82,7 +83,12 @@ pub fn parse(words: impl IntoIterator<Item = OsString>, sdk: &Sdk) -> Result<Com
             "--config" => config = Some(text(value()?)?),
             "--override-kernel" => override_kernel = Some(PathBuf::from(value()?)),
             "--image-type" => image_type = find_image_type(&text(value()?)?)?,
-            "--capdl-json" | "--viper-output" => return Err(not_here(option)),
+            "--capdl-json" => return Err(no_capdl()),
+            // Makefiles of Microkit's own examples always ask for it, and nothing else that they do depends on it.
+            "--viper-output" => {
+                value()?;
+                eprintln!("warning: --viper-output: this composer writes no Viper files; Microkit's tool does");
+            }
             "--search-path" => {
                 while let Some(folder) = words.next_if(|word| !word.as_encoded_bytes().starts_with(b"-")) {
                     search_path.push(folder.into());
@@ -128,9 +134,9 @@ fn find_image_type(name: &str) -> Result<ImageType> {
     }
 }
 
-/// Both describe the initial task that builds a system on seL4; here nothing is built at run time.
-fn not_here(option: &str) -> Error {
-    Error::new(format!(
-        "{option}: there is no capDL specification, since the kernel gets its objects ready-made; use Microkit's tool for it"
-    ))
+/// It describes to the initial task on seL4 what to build; here nothing is built at run time.
+fn no_capdl() -> Error {
+    Error::new(
+        "--capdl-json: there is no capDL specification, since the kernel gets its objects ready-made; use Microkit's tool for it",
+    )
 }

@@ -87,7 +87,7 @@ fn what_is_wrong_is_named() {
         (format!("{there} --verbose"), "'--verbose' is one argument too many"),
         (format!("{there} -o"), "-o: a value is missing"),
         (format!("{there} --capdl-json f"), "--capdl-json: there is no capDL specification"),
-        (format!("{there} --viper-output f"), "--viper-output: there is no capDL specification"),
+        (format!("{there} --viper-output"), "--viper-output: a value is missing"),
         (format!("{there} --help --nonsense"), "help"),
     ] {
         let found = read(&sdk, &words).expect_err(message);
