@@ -1,7 +1,7 @@
 //! The system calls of Microkit's debug configuration.
 
 use crate::message::number;
-use crate::objects::reg;
+use crate::objects::{Id, Queued, reg};
 use crate::{Environment, Kernel};
 use kernel_layout::cap_kind;
 
@@ -18,8 +18,16 @@ impl Kernel<'_> {
                 let kind = self.lookup(self.current, cptr).map_or(cap_kind::NULL, |cap| cap.kind);
                 self.pds[self.current.slot()].frame.x[reg::A0] = sel4_cap_type(kind);
             }
+            number::DEBUG_DUMP_SCHEDULER => {
+                for index in 0..self.infos().len() {
+                    let id = Id::from_index(index);
+                    let thread = &self.pds[id.slot()].thread;
+                    let is_out_of_time = thread.queued == Queued::Release || thread.sc.is_none();
+                    env.report_thread(id, thread.state, is_out_of_time, thread.priority);
+                }
+            }
             // The names of threads are those of the system description, and there is nothing to take a snapshot of.
-            number::DEBUG_DUMP_SCHEDULER | number::DEBUG_SNAPSHOT | number::DEBUG_NAME_THREAD => {}
+            number::DEBUG_SNAPSHOT | number::DEBUG_NAME_THREAD => {}
             // Halting the machine would be more than one PD's own affair.
             _ => return false,
         }

@@ -1,6 +1,6 @@
 //! What the kernel's logic needs from the machine.
 
-use crate::{Fault, Frame, Id};
+use crate::{Fault, Frame, Id, State};
 
 /// The machine as the kernel's logic sees it.
 pub trait Environment {
@@ -32,4 +32,8 @@ pub trait Environment {
 
     /// The default handler of faults: says what happened to a thread that will not run again.
     fn report_fault(&mut self, pd: Id, frame: &Frame, fault: &Fault);
+
+    /// One line of the list that [`crate::number::DEBUG_DUMP_SCHEDULER`] asks for. `is_out_of_time`: it waits for its
+    /// scheduling context to have budget again, or has no context.
+    fn report_thread(&mut self, pd: Id, state: State, is_out_of_time: bool, priority: u8);
 }

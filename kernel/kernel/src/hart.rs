@@ -4,7 +4,7 @@ use crate::plic::Plic;
 use core::arch::asm;
 #[cfg(feature = "debug")]
 use core::fmt;
-use kernel_core::{Environment, Fault, Frame, Id};
+use kernel_core::{Environment, Fault, Frame, Id, State};
 use kernel_layout::IPC_WINDOW;
 
 /// `stimecmp`, by number: the assembler for this target does not know the name.
@@ -166,6 +166,15 @@ impl Environment for Hart {
         }
         #[cfg(not(feature = "debug"))]
         let _ = (pd, frame, fault);
+    }
+
+    fn report_thread(&mut self, pd: Id, state: State, is_out_of_time: bool, priority: u8) {
+        #[cfg(feature = "debug")]
+        if let Some(info) = self.infos.get(pd.index()) {
+            crate::report::thread(info, state, is_out_of_time, priority);
+        }
+        #[cfg(not(feature = "debug"))]
+        let _ = (pd, state, is_out_of_time, priority);
     }
 }
 

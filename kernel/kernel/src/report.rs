@@ -2,7 +2,7 @@
 
 use crate::hart::Console;
 use core::fmt::Write;
-use kernel_core::{Fault, FaultKind, Frame};
+use kernel_core::{Fault, FaultKind, Frame, State};
 use kernel_layout::PdInfo;
 
 const NAMES: [&str; 32] = [
@@ -11,10 +11,29 @@ const NAMES: [&str; 32] = [
 ];
 const PAGE: u64 = 4096;
 
+fn name(info: &PdInfo) -> &str {
+    let length = info.name.iter().position(|byte| *byte == 0).unwrap_or(info.name.len());
+    core::str::from_utf8(&info.name[..length]).unwrap_or("?")
+}
+
+/// Prints what a thread does, in one line.
+pub fn thread(info: &PdInfo, state: State, is_out_of_time: bool, priority: u8) {
+    let does = match state {
+        State::Inactive => "stopped",
+        State::Running if is_out_of_time => "ready, without budget",
+        State::Running => "ready",
+        State::BlockedOnSend => "waiting to send",
+        State::BlockedOnReceive => "waiting to receive",
+        State::BlockedOnReply => "waiting for a reply",
+        State::BlockedOnNotification => "waiting for a notification",
+    };
+    // Writing to the firmware's console cannot fail.
+    let _ = writeln!(Console, "{}: priority {priority}, {does}", name(info));
+}
+
 /// Prints who did what, where, and all registers.
 pub fn fault(info: &PdInfo, frame: &Frame, fault: &Fault) {
-    let length = info.name.iter().position(|byte| *byte == 0).unwrap_or(info.name.len());
-    let name = core::str::from_utf8(&info.name[..length]).unwrap_or("?");
+    let name = name(info);
     let [first, second, third] = fault.words;
     let mut out = Console;
     // Writing to the firmware's console cannot fail.

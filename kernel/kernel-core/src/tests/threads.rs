@@ -233,3 +233,12 @@ fn calls_whose_context_was_taken_are_no_chain() {
         assert!((0..4).all(|pd| world.kernel.pd(id(pd)).reply.outer.is_none()));
     }
 }
+
+#[test]
+fn the_scheduler_is_listed_in_the_debug_configuration() {
+    let mut world = family();
+    world.call(ROOT(1), label::SCHED_CONTEXT_UNBIND, 0);
+    world.syscall(number::DEBUG_DUMP_SCHEDULER, 0, MessageInfo(0), 0);
+    let expected = [(0, State::Running, false, 20), (1, State::Running, true, 10), (2, State::Running, false, 15)];
+    assert_eq!(world.machine.listed, expected);
+}

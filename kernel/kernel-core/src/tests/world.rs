@@ -21,6 +21,8 @@ pub struct Machine {
     pub completed: Vec<u32>,
     pub reports: Vec<(usize, Fault)>,
     pub printed: Vec<u8>,
+    /// PD, state, out of time, priority.
+    pub listed: Vec<(usize, State, bool, u8)>,
 }
 
 impl Environment for Machine {
@@ -53,6 +55,10 @@ impl Environment for Machine {
 
     fn put_char(&mut self, character: u8) {
         self.printed.push(character);
+    }
+
+    fn report_thread(&mut self, pd: Id, state: State, is_out_of_time: bool, priority: u8) {
+        self.listed.push((pd.index(), state, is_out_of_time, priority));
     }
 
     fn report_fault(&mut self, pd: Id, _: &Frame, fault: &Fault) {
@@ -245,6 +251,7 @@ impl World {
             completed: vec![],
             reports: vec![],
             printed: vec![],
+            listed: vec![],
         };
         let mut kernel = Box::new(Kernel::new());
         kernel.boot(&mut machine, tables.blob()).expect("the tables are right");
