@@ -137,12 +137,13 @@ impl fmt::Display for Line<'_, '_> {
     }
 }
 
-/// A share with two decimals.
+/// A share with two decimals, rounded to nearest.
 struct Percent(usize, usize);
 
 impl fmt::Display for Percent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hundredths = self.0 * 10_000 / self.1.max(1);
+        let whole = self.1.max(1);
+        let hundredths = (self.0 * 10_000 + whole / 2) / whole;
         write!(f, "{}.{:02} %", hundredths / 100, hundredths % 100)
     }
 }
