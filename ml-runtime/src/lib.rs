@@ -44,6 +44,8 @@ mod window;
 pub use error::{InvokeError, LoadError, OpName};
 pub use flatbuffer::OutOfBounds;
 pub use interpreter::{Interpreter, Observer};
+#[cfg(feature = "self-test")]
+pub use kernels::self_test;
 pub use model::{Io, MAX_EDGES, MAX_FILE_BYTES, MAX_OPERATORS, MAX_TENSORS, Model, Step};
 pub use plan::ARENA_ALIGN;
 pub use tensor::{ElementType, MAX_CHANNELS, MAX_RANK, MAX_TENSOR_BYTES, Tensor};

@@ -8,4 +8,6 @@ pub mod gemm;
 pub mod hart;
 pub mod pool;
 pub mod quantize;
+#[cfg(any(test, feature = "self-test"))]
+pub mod self_test;
 pub mod softmax;
