@@ -50,7 +50,8 @@ usage: microkit SYSTEM --board BOARD --config CONFIG [OPTION]...
   --search-path [FOLDER]...       where program images and prefill files are; the current folder is searched last
   --image-type TYPE               binary, elf or uimage (uimage)
   --override-kernel FILE          another kernel, for debugging the kernel
-  --viper-output FOLDER           accepted for makefiles that pass it; nothing is written
+  --capdl-json FILE, --viper-output FOLDER
+                                  accepted for makefiles that pass them; nothing is written
   -h, --help
 ";
 
@@ -83,11 +84,11 @@ pub fn parse(words: impl IntoIterator<Item = OsString>, sdk: &Sdk) -> Result<Com
             "--config" => config = Some(text(value()?)?),
             "--override-kernel" => override_kernel = Some(PathBuf::from(value()?)),
             "--image-type" => image_type = find_image_type(&text(value()?)?)?,
-            "--capdl-json" => return Err(no_capdl()),
-            // Makefiles of Microkit's own examples always ask for it, and nothing else that they do depends on it.
-            "--viper-output" => {
+            // Makefiles of Microkit's own examples ask for these, and nothing else that they do depends on them. There is no
+            // capDL specification, since the kernel gets its objects ready-made.
+            "--capdl-json" | "--viper-output" => {
                 value()?;
-                eprintln!("warning: --viper-output: this composer writes no Viper files; Microkit's tool does");
+                eprintln!("warning: {option}: nothing is written, this composer has neither capDL nor Viper output");
             }
             "--search-path" => {
                 while let Some(folder) = words.next_if(|word| !word.as_encoded_bytes().starts_with(b"-")) {
@@ -132,11 +133,4 @@ fn find_image_type(name: &str) -> Result<ImageType> {
         "uimage" => Ok(ImageType::UImage),
         _ => Err(Error::new(format!("--image-type: there is no '{name}'; there are binary, elf, uimage"))),
     }
-}
-
-/// It describes to the initial task on seL4 what to build; here nothing is built at run time.
-fn no_capdl() -> Error {
-    Error::new(
-        "--capdl-json: there is no capDL specification, since the kernel gets its objects ready-made; use Microkit's tool for it",
-    )
 }

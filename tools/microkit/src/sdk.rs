@@ -28,17 +28,27 @@ pub struct Target {
 
 impl Sdk {
     /// Finds the SDK: what the variable [`VARIABLE`] says, or else by the place of the executable.
+    ///
+    /// Makefiles of Microkit's examples set the variable to an official SDK, for its headers and libraries, whichever
+    /// composer they call. It has no boards of this composer, so the place of the executable counts then too.
     pub fn discover() -> Result<Sdk> {
-        let root = match std::env::var_os(VARIABLE) {
-            Some(root) => PathBuf::from(root),
-            None => {
-                let executable = std::env::current_exe()
-                    .map_err(|e| Error::new(format!("cannot tell where this program lies: {e}; set {VARIABLE}")))?;
-                let root = executable.parent().and_then(Path::parent);
-                root.ok_or_else(|| Error::new(format!("this program lies in no SDK; set {VARIABLE}")))?.to_path_buf()
-            }
-        };
-        Sdk::at(&root)
+        let named = std::env::var_os(VARIABLE).map(PathBuf::from);
+        let executable = std::env::current_exe().ok();
+        let own = executable.as_deref().and_then(Path::parent).and_then(Path::parent);
+        match (named, own.and_then(|own| Sdk::at(own).ok())) {
+            (Some(named), Some(own)) => Sdk::at(&named).map(|named| if named.has_facts() { named } else { own }),
+            (Some(named), None) => Sdk::at(&named),
+            (None, Some(own)) => Ok(own),
+            (None, None) => Err(Error::new(format!("this program lies in no SDK; set {VARIABLE}"))),
+        }
+    }
+
+    /// Whether a board's facts are here, which an official SDK does not have.
+    fn has_facts(&self) -> bool {
+        self.boards().iter().any(|board| {
+            let configs = self.configs(board);
+            configs.iter().any(|config| self.boards.join(board).join(config).join("board.toml").is_file())
+        })
     }
 
     /// The SDK in a folder.

@@ -86,7 +86,7 @@ fn what_is_wrong_is_named() {
         (format!("{there} t"), "'t' is one argument too many"),
         (format!("{there} --verbose"), "'--verbose' is one argument too many"),
         (format!("{there} -o"), "-o: a value is missing"),
-        (format!("{there} --capdl-json f"), "--capdl-json: there is no capDL specification"),
+        (format!("{there} --capdl-json"), "--capdl-json: a value is missing"),
         (format!("{there} --viper-output"), "--viper-output: a value is missing"),
         (format!("{there} --help --nonsense"), "help"),
     ] {
