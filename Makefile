@@ -143,12 +143,12 @@ test-programs: tools
 		$(kinglet) finish $(CARGO_TARGET_DIR)/$(pd_target)/release/$$pd $(test_programs)/$$pd.elf || exit 1; done
 	@cp -f $(CARGO_TARGET_DIR)/$(pd_target)/release/firmware_probe $(test_programs)/firmware_probe.elf
 
-system_tests = $(CARGO_TARGET_DIR)/debug/system-tests --programs $(test_programs) --config $(CONFIG) --board $(board) \
+system_tests = $(CARGO_TARGET_DIR)/debug/system-tests --programs $(test_programs) $(out)/pds --kinglet $(kinglet) --config $(CONFIG) --board $(board) \
 	$(if $(MICROKIT_SDK),--sdk $(MICROKIT_SDK) --official,--sdk $(sdk)) --output $(build)/tests/$(CONFIG)
 
 .PHONY: systems
-systems: test-programs $(if $(MICROKIT_SDK),,sdk) ## Boot the small systems in tests/systems (FILTER=NAME: only those)
-	@$(system_tests) $(if $(FILTER),--filter $(FILTER))
+systems: test-programs image ## Boot the small systems of tests/systems, and the whole one with what tests/console types (FILTER=NAME: only those)
+	@$(system_tests) --image $(image) $(if $(FILTER),--filter $(FILTER))
 
 # For scripts: the settings, as a shell reads them.
 .PHONY: print-settings
@@ -172,7 +172,7 @@ public_models := $(if $(wildcard $(KINGLET_MODELS)/*/model.tflite),$(KINGLET_MOD
 
 .PHONY: bench-systems
 bench-systems:
-	@cp -f $(out)/pds/model-runner.elf $(out)/system_table.bin $(test_programs)
+	@cp -f $(out)/system_table.bin $(test_programs)
 	@$(kinglet) pack ml-runtime/models $(public_models) --output $(test_programs)/bench_models.pack
 	@$(if $(public_models),,echo "skipped: figures of the public models (there are none in $(KINGLET_MODELS); KINGLET_MODELS=DIR)")
 	@$(system_tests) --bench $(build)/bench.json $(if $(MICROKIT_SDK),,--system-report $(out)/report.txt)

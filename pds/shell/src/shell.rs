@@ -445,14 +445,14 @@ impl<'a> Shell<'a> {
 
     fn control(&mut self, command: &'static str, op: u32, name: &str, world: &mut impl World) {
         let Ok(Some(pd)) = self.optional_pd(command, Some(name), world) else { return };
-        if op == op::STOP && self.facts().carries_terminal(pd) {
-            return world.print(format_args!("stop: without {name} there is no shell; it can be restarted"));
-        }
         let entry = &self.facts().table.pds[pd];
         // The supervisor is the one that has children and no parent.
         let parent = self.facts().table.pds.get(usize::from(entry.parent));
         if parent.is_none_or(|parent| self.facts().table.pds.get(usize::from(parent.parent)).is_some()) {
             return world.print(format_args!("{command}: {name} is no child of the supervisor"));
+        }
+        if op == op::STOP && self.facts().carries_terminal(pd) {
+            return world.print(format_args!("stop: without {name} there is no shell; it can be restarted"));
         }
         self.ask(op, u32::from(entry.child_id), Then::Tell(command, pd), world);
     }

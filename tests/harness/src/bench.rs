@@ -117,8 +117,11 @@ mod tests {
     #[test]
     fn figures_are_gathered_and_the_firmware_is_taken_off() {
         let lines = ["noise", "bench a 12 instructions", "bench boot_to_first_pd 100 instructions", "bench x y z"];
-        let outcome =
-            |lines: &[&str]| Outcome { lines: lines.iter().map(|line| line.to_string()).collect(), exit: None };
+        let outcome = |lines: &[&str]| Outcome {
+            lines: lines.iter().map(|line| line.to_string()).collect(),
+            exit: None,
+            awaited: None,
+        };
         let figures = collect(&[outcome(&lines)], 40).unwrap();
         assert_eq!(figures.len(), 2);
         assert_eq!(figures["a"].value, 12.0);

@@ -32,6 +32,8 @@ pub struct Outcome {
     pub lines: Vec<String>,
     /// Its exit code; `None` when it had to be stopped.
     pub exit: Option<i32>,
+    /// What it did not print, and the next input waited for.
+    pub awaited: Option<String>,
 }
 
 impl Outcome {
@@ -72,7 +74,7 @@ pub fn boot(board: &Board, image: &Path, expect: &Expect) -> Result<Outcome, Str
         .map_err(|why| format!("timeout: {why}"))?;
     let mut input = emulator.stdin.take().ok_or("the emulator has no standard input")?;
     let mut output = emulator.stdout.take().ok_or("the emulator has no standard output")?;
-    let mut typist = Typist { inputs: &expect.input, from: 0 };
+    let mut typist = Typist::new(&expect.input);
     let mut printed = Vec::new();
     let mut buffer = [0; 4096];
     // The console stays open to the end: closed, it would be the end of the guest's input.
@@ -82,30 +84,43 @@ pub fn boot(board: &Board, image: &Path, expect: &Expect) -> Result<Outcome, Str
         }
         while let Some(text) = typist.next(&printed) {
             // A machine that has ended reads nothing; its exit code tells.
-            let _ = input.write_all(text.as_bytes()).and_then(|()| input.flush());
+            let _ = input.write_all(&text).and_then(|()| input.flush());
         }
     }
     let status = emulator.wait().map_err(|why| format!("the emulator: {why}"))?;
     let text = String::from_utf8_lossy(&printed);
     let lines = text.split('\n').map(|line| line.trim_end_matches('\r').to_string()).collect();
-    Ok(Outcome { lines, exit: status.code().filter(|code| !TIMED_OUT.contains(code)) })
+    let awaited = typist.inputs.first().map(|input| input.after.clone());
+    Ok(Outcome { lines, exit: status.code().filter(|code| !TIMED_OUT.contains(code)), awaited })
 }
 
 /// Types each input once what it waits for is printed, after what the one before waited for.
 struct Typist<'a> {
     inputs: &'a [Input],
+    /// Where what was not looked through yet begins.
     from: usize,
 }
 
 impl<'a> Typist<'a> {
-    fn next(&mut self, printed: &[u8]) -> Option<&'a str> {
+    fn new(inputs: &'a [Input]) -> Self {
+        Self { inputs, from: 0 }
+    }
+
+    /// What is to be typed now.
+    fn next(&mut self, printed: &[u8]) -> Option<Vec<u8>> {
         let (input, rest) = self.inputs.split_first()?;
         let wanted = input.after.as_bytes();
         let unseen = printed.get(self.from..)?;
-        let found = if wanted.is_empty() { 0 } else { unseen.windows(wanted.len()).position(|part| part == wanted)? };
+        let found =
+            if wanted.is_empty() { Some(0) } else { unseen.windows(wanted.len()).position(|part| part == wanted) };
+        let Some(found) = found else {
+            // Its beginning may be the end of what was printed.
+            self.from += (unseen.len() + 1).saturating_sub(wanted.len());
+            return None;
+        };
         self.from += found + wanted.len();
         self.inputs = rest;
-        Some(&input.text)
+        Some(input.bytes())
     }
 }
 
@@ -115,13 +130,20 @@ mod tests {
 
     #[test]
     fn inputs_wait_for_their_turn() {
-        let input = |after: &str, text: &str| Input { after: after.into(), text: text.into() };
+        let input = |after: &str, text: &str| Input { after: after.into(), text: text.into(), ..Input::default() };
         let inputs = [input("> ", "one"), input("> ", "two")];
-        let mut typist = Typist { inputs: &inputs, from: 0 };
+        let mut typist = Typist::new(&inputs);
         assert_eq!(typist.next(b"hello"), None);
-        assert_eq!(typist.next(b"hello> "), Some("one"));
+        assert_eq!(typist.next(b"hello>"), None);
+        assert_eq!(typist.next(b"hello> "), Some(b"one".to_vec()));
         assert_eq!(typist.next(b"hello> "), None);
-        assert_eq!(typist.next(b"hello> one\n> "), Some("two"));
+        assert_eq!(typist.next(b"hello> one\n> "), Some(b"two".to_vec()));
         assert_eq!(typist.next(b"hello> one\n> > "), None);
+    }
+
+    #[test]
+    fn an_input_is_text_then_bytes_so_many_times() {
+        let input = Input { text: "ab".into(), raw: vec![0xff], times: 2, ..Input::default() };
+        assert_eq!(input.bytes(), b"ab\xffab\xff");
     }
 }

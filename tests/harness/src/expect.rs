@@ -32,14 +32,31 @@ pub struct Expect {
     pub because: String,
 }
 
-/// Something typed.
+/// Something typed: the text, then the raw bytes, and both again as often as said.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct Input {
-    /// Typed once the console has printed this.
+    /// Typed once the console has printed this, after what the input before waited for. Nothing: at once.
     pub after: String,
-    /// What is typed.
+    /// Text to type.
     pub text: String,
+    /// Bytes to type that need not be text.
+    pub raw: Vec<u8>,
+    /// How often.
+    pub times: usize,
+}
+
+impl Default for Input {
+    fn default() -> Self {
+        Self { after: String::new(), text: String::new(), raw: Vec::new(), times: 1 }
+    }
+}
+
+impl Input {
+    /// All that is typed.
+    pub fn bytes(&self) -> Vec<u8> {
+        [self.text.as_bytes(), &self.raw].concat().repeat(self.times)
+    }
 }
 
 impl Default for Expect {
@@ -92,6 +109,9 @@ impl Expect {
                 return Err(format!("it did not print \"{text}\" (in this place)"));
             }
         }
+        if let Some(text) = &outcome.awaited {
+            return Err(format!("it did not print \"{text}\", after which something was to be typed"));
+        }
         match outcome.exit {
             None => Err(format!("it did not end within {} s", self.timeout_s)),
             Some(code) if code != self.exit => Err(format!("it ended with code {code}, expected {}", self.exit)),
@@ -105,7 +125,7 @@ mod tests {
     use super::*;
 
     fn outcome(lines: &[&str], exit: Option<i32>) -> Outcome {
-        Outcome { lines: lines.iter().map(|line| line.to_string()).collect(), exit }
+        Outcome { lines: lines.iter().map(|line| line.to_string()).collect(), exit, awaited: None }
     }
 
     #[test]
@@ -116,6 +136,8 @@ mod tests {
         assert!(expect.judge(&outcome(&["PASS"], None), "debug").unwrap_err().contains("within 60 s"));
         assert!(expect.judge(&outcome(&["hello"], Some(42)), "debug").unwrap_err().contains("PASS"));
         assert!(expect.judge(&outcome(&["FAIL: x", "PASS"], Some(42)), "debug").is_err());
+        let left = Outcome { awaited: Some("> ".into()), ..outcome(&["PASS"], Some(42)) };
+        assert!(expect.judge(&left, "debug").is_err());
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Boots the systems in tests/systems under QEMU and checks what they print.
 //!
-//! Each folder there is one test: a plain Microkit description `system.system` and what to expect, `expect.toml`. The
-//! programs are built and finished before (see the Makefile); this program composes, boots and judges.
+//! Each folder there is one test: a description and what to expect, `expect.toml`. The description is `system.system`, a plain
+//! Microkit one, or `system.xml`, which `kinglet expand` makes a plain one of. Each file in tests/console is a test of
+//! the whole system's image: what is typed on its console, and what to expect. Programs and image are built before (see
+//! the Makefile); this program composes, boots and judges.
 #![forbid(unsafe_code)]
 
 mod bench;
@@ -25,9 +27,18 @@ struct Args {
     /// Folder of the tests
     #[arg(long, default_value = "tests/systems")]
     systems: PathBuf,
-    /// Folder of the finished programs, built for the configuration
+    /// Folders of the finished programs, built for the configuration; those of the tests first
+    #[arg(long, num_args = 1.., required = true)]
+    programs: Vec<PathBuf>,
+    /// The program `kinglet`, for descriptions that are to be expanded
     #[arg(long)]
-    programs: PathBuf,
+    kinglet: PathBuf,
+    /// Folder of the tests of the whole system's image
+    #[arg(long, default_value = "tests/console")]
+    console: PathBuf,
+    /// The whole system's image; without it, it is not tested
+    #[arg(long)]
+    image: Option<PathBuf>,
     /// An SDK, the built-in or an official one: its bin/microkit composes
     #[arg(long)]
     sdk: PathBuf,
@@ -60,11 +71,19 @@ struct Args {
     system_report: Option<PathBuf>,
 }
 
-/// One test, read from its folder.
+/// One test, read from its file.
 struct Test {
     name: String,
-    folder: PathBuf,
+    image: Image,
     expect: Expect,
+}
+
+/// What a test boots.
+enum Image {
+    /// Composed of what is in this folder.
+    Composed(PathBuf),
+    /// This file.
+    Ready(PathBuf),
 }
 
 fn main() -> ExitCode {
@@ -86,7 +105,7 @@ fn run(args: &Args) -> Result<bool, String> {
     std::fs::create_dir_all(&args.output).map_err(|why| format!("{}: {why}", args.output.display()))?;
     let (passed, outcomes) = run_all(args, &board, &tests);
     if let Some(file) = &args.bench {
-        let baseline = bench::firmware_instructions(&board, &args.programs, &args.output)?;
+        let baseline = bench::firmware_instructions(&board, &args.programs[0], &args.output)?;
         let mut figures = bench::collect(&outcomes, baseline)?;
         if let Some(report) = &args.system_report {
             figures.extend(bench::totals(report, &["idle_ram_bytes", "image_bytes"])?);
@@ -104,27 +123,40 @@ fn run(args: &Args) -> Result<bool, String> {
 
 /// The tests that apply here, in the order of their names, and how many do not.
 fn find_tests(args: &Args) -> Result<(Vec<Test>, usize), String> {
-    let entries = std::fs::read_dir(&args.systems).map_err(|why| format!("{}: {why}", args.systems.display()))?;
-    let mut folders: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
-    folders.sort();
-    let (mut tests, mut skipped) = (Vec::new(), 0);
-    for folder in folders {
-        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut tests = Vec::new();
+    for folder in entries(&args.systems)?.into_iter().filter(|path| path.is_dir()) {
         let expect = Expect::read(&folder.join("expect.toml"))?;
-        if !name.contains(&args.filter) || expect.bench != args.bench.is_some() {
-            continue;
-        }
-        if args.official && expect.only_built_in {
-            println!("skipped: {name} ({})", expect.why_skipped());
-            skipped += 1;
-            continue;
-        }
-        tests.push(Test { name, folder, expect });
+        tests.push(Test { name: name(&folder), image: Image::Composed(folder), expect });
     }
-    if tests.is_empty() && skipped == 0 {
-        return Err(format!("no test in {} has \"{}\" in its name", args.systems.display(), args.filter));
+    if let Some(image) = &args.image {
+        for file in entries(&args.console)? {
+            let name = format!("console-{}", name(&file));
+            tests.push(Test { name, image: Image::Ready(image.clone()), expect: Expect::read(&file)? });
+        }
     }
-    Ok((tests, skipped))
+    tests.retain(|test| test.name.contains(&args.filter) && test.expect.bench == args.bench.is_some());
+    if tests.is_empty() {
+        return Err(format!("no test has \"{}\" in its name", args.filter));
+    }
+    let (skipped, tests): (Vec<Test>, Vec<Test>) =
+        tests.into_iter().partition(|test| args.official && test.expect.only_built_in);
+    for test in &skipped {
+        println!("skipped: {} ({})", test.name, test.expect.why_skipped());
+    }
+    Ok((tests, skipped.len()))
+}
+
+/// What is in a folder, in the order of the names.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, String> {
+    let entries = std::fs::read_dir(folder).map_err(|why| format!("{}: {why}", folder.display()))?;
+    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    Ok(paths)
+}
+
+/// The name of a file or folder, without its ending.
+fn name(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// Runs the tests, some at a time; how many passed, and what the machines did.
@@ -158,8 +190,10 @@ fn run_all(args: &Args, board: &Board, tests: &[Test]) -> (usize, Vec<Outcome>) 
 
 /// Composes and boots one system. The error says what is not as expected.
 fn run_one(args: &Args, board: &Board, test: &Test) -> Result<Outcome, String> {
-    let image = args.output.join(format!("{}.img", test.name));
-    compose(args, test, &image)?;
+    let image = match &test.image {
+        Image::Composed(folder) => compose(args, &test.name, folder)?,
+        Image::Ready(image) => image.clone(),
+    };
     let outcome = emulator::boot(board, &image, &test.expect)?;
     let console = args.output.join(format!("{}.console", test.name));
     std::fs::write(&console, outcome.lines.join("\n")).map_err(|why| format!("{}: {why}", console.display()))?;
@@ -169,21 +203,35 @@ fn run_one(args: &Args, board: &Board, test: &Test) -> Result<Outcome, String> {
     }
 }
 
-/// Runs the composer of the SDK.
-fn compose(args: &Args, test: &Test, image: &Path) -> Result<(), String> {
-    let output = Command::new(args.sdk.join("bin/microkit"))
-        .arg(test.folder.join("system.system"))
-        .args(["--board", &args.board, "--config", &args.config, "--search-path"])
-        .args([&args.programs, &test.folder])
-        .arg("-o")
-        .arg(image)
-        .arg("-r")
-        .arg(image.with_extension("report"))
-        .env("MICROKIT_SDK", &args.sdk)
-        .output()
-        .map_err(|why| format!("{}: {why}", args.sdk.join("bin/microkit").display()))?;
+/// Runs the composer of the SDK on the description in `folder`; gives the image.
+fn compose(args: &Args, name: &str, folder: &Path) -> Result<PathBuf, String> {
+    let image = args.output.join(format!("{name}.img"));
+    // The system table of an expanded description has the same name in each of them.
+    let made = args.output.join(format!("{name}.made"));
+    let mut description = folder.join("system.system");
+    if !description.exists() {
+        std::fs::create_dir_all(&made).map_err(|why| format!("{}: {why}", made.display()))?;
+        description = made.join("system.system");
+        let mut expand = Command::new(&args.kinglet);
+        expand.arg("expand").arg(folder.join("system.xml")).args(["--board", &args.board]);
+        expand.arg("--boards").arg(&args.boards).arg("--output").arg(&description);
+        expand.arg("--table").arg(made.join("system_table.bin")).arg("--search-path").args(&args.programs);
+        run_tool(expand)?;
+    }
+    let mut compose = Command::new(args.sdk.join("bin/microkit"));
+    compose.arg(description).args(["--board", &args.board, "--config", &args.config, "--search-path"]);
+    compose.arg(&made).args(&args.programs).arg(folder).arg("-o").arg(&image);
+    compose.arg("-r").arg(image.with_extension("report")).env("MICROKIT_SDK", &args.sdk);
+    run_tool(compose)?;
+    Ok(image)
+}
+
+/// Runs a tool; the error is what it says.
+fn run_tool(mut command: Command) -> Result<(), String> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output = command.output().map_err(|why| format!("{program}: {why}"))?;
     if output.status.success() {
         return Ok(());
     }
-    Err(format!("the composer refused it: {}", String::from_utf8_lossy(&output.stderr).trim()))
+    Err(format!("{program} refused it: {}", String::from_utf8_lossy(&output.stderr).trim()))
 }

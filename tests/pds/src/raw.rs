@@ -66,6 +66,15 @@ pub fn poll_input() -> (u64, u64, [u64; 4]) {
     (after.a[0], after.a[1], [after.a[2], after.a[3], after.a[4], after.a[5]])
 }
 
+/// Waits for what comes to this protection domain's input, and gives its badge. A test that does one thing after the other
+/// is written so in `init`, instead of as a handler.
+pub fn wait_input() -> u64 {
+    const INPUT: u64 = 1;
+    const REPLY: u64 = 4;
+    // SAFETY: the message goes to the IPC buffer, to which this crate keeps no reference.
+    unsafe { syscall(number::RECV, Call { a: [INPUT, 0, 0, 0, 0, 0, REPLY], t0: 0 }) }.a[0]
+}
+
 /// One word of this protection domain's IPC buffer, 0..=127, written behind the runtime's back.
 ///
 /// # Safety
