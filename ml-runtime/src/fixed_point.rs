@@ -160,8 +160,18 @@ pub fn saturating_shl(x: i32, exponent: u32) -> i32 {
     (i64::from(x) << exponent).clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32
 }
 
-/// 1 / (1 + x) for x in [0, 1), both Q0.31: three Newton-Raphson steps, as gemmlowp does them.
+/// 1 / (1 + x) for x in [0, 1), both Q0.31.
 pub fn one_over_one_plus(x: i32) -> i32 {
+    saturating_shl(two_over_one_plus(x), 1)
+}
+
+/// (1 − x) / (1 + x) for x in [0, 1), both Q0.31.
+pub fn one_minus_over_one_plus(x: i32) -> i32 {
+    saturating_shl(two_over_one_plus(x).wrapping_sub(1 << 29), 2)
+}
+
+/// 2 / (1 + x) in Q2.29 for x in [0, 1), Q0.31: three Newton-Raphson steps, as gemmlowp does them.
+fn two_over_one_plus(x: i32) -> i32 {
     const FORTY_EIGHT_OVER_17: i32 = 1_515_870_810;
     const MINUS_32_OVER_17: i32 = -1_010_580_540;
     let sum = i64::from(x) + i64::from(i32::MAX);
@@ -171,7 +181,7 @@ pub fn one_over_one_plus(x: i32) -> i32 {
         let error = (1 << 29) - rounding_high_mul(half_denominator, guess);
         guess = guess.wrapping_add(saturating_shl(rounding_high_mul(guess, error), 2));
     }
-    saturating_shl(guess, 1)
+    guess
 }
 
 #[cfg(test)]
@@ -211,6 +221,8 @@ mod tests {
             let x = f64::from(step) / 100.0;
             let fixed = one_over_one_plus((x * 2f64.powi(31)) as i32);
             assert!((f64::from(fixed) / 2f64.powi(31) - 1.0 / (1.0 + x)).abs() < 1e-6, "{x}");
+            let fixed = one_minus_over_one_plus((x * 2f64.powi(31)) as i32);
+            assert!((f64::from(fixed) / 2f64.powi(31) - (1.0 - x) / (1.0 + x)).abs() < 1e-6, "{x}");
         }
     }
 

@@ -1,10 +1,12 @@
 //! All operators that the runtime has: decoding by number, and running on checked memory.
 
 use crate::error::{InvokeError, LoadError};
+use crate::kernels::activation::{self, Activation};
 use crate::kernels::add::Add;
 use crate::kernels::conv::Conv;
 use crate::kernels::depthwise::{Decoded, Depthwise};
 use crate::kernels::fully_connected::FullyConnected;
+use crate::kernels::mul::Mul;
 use crate::kernels::pool::{Kind, Pool};
 use crate::kernels::quantize::Quantize;
 use crate::kernels::softmax::Softmax;
@@ -13,10 +15,12 @@ use crate::node::Node;
 
 /// A decoded operator.
 pub(crate) enum Op<'t> {
+    Activation(Activation),
     Add(Add),
     Conv(Conv<'t>),
     Depthwise(Depthwise<'t>),
     FullyConnected(FullyConnected<'t>),
+    Mul(Mul),
     Pool(Pool),
     Quantize(Quantize),
     Reshape,
@@ -30,8 +34,9 @@ impl<'t> Op<'t> {
     /// Decodes and checks an operator. This is done at load, where it may fail, and again at each run, where it cannot
     /// (short of a file that changed): it costs less than keeping the result would cost in memory.
     pub fn decode(node: &Node<'t>) -> Result<Self, LoadError> {
+        let activation = |kind| Activation::decode(node, kind).map(Op::Activation);
         Ok(match node.name.code() {
-            0 => Op::Add(Add::decode(node)?),
+            0 => Op::Add(Add::decode(node, false)?),
             1 => Op::Pool(Pool::decode(node, Kind::Average)?),
             3 => Op::Conv(Conv::decode(node)?),
             4 => match Depthwise::decode(node)? {
@@ -40,9 +45,15 @@ impl<'t> Op<'t> {
             },
             6 => Op::Quantize(Quantize::decode_dequantize(node)?),
             9 => Op::FullyConnected(FullyConnected::decode(node)?),
+            14 => activation(activation::Kind::Logistic)?,
             17 => Op::Pool(Pool::decode(node, Kind::Max)?),
+            18 => Op::Mul(Mul::decode(node)?),
+            19 => activation(activation::Kind::Relu)?,
             RESHAPE => decode_reshape(node)?,
             25 => Op::Softmax(Softmax::decode(node)?),
+            28 => activation(activation::Kind::Tanh)?,
+            41 => Op::Add(Add::decode(node, true)?),
+            98 => activation(activation::Kind::LeakyRelu)?,
             114 => Op::Quantize(Quantize::decode_quantize(node)?),
             _ => return Err(LoadError::UnsupportedOperator { index: node.index, name: node.name }),
         })
@@ -54,7 +65,7 @@ impl<'t> Op<'t> {
             Op::Conv(op) => op.scratch_bytes(),
             Op::Depthwise(op) => op.scratch_bytes(),
             Op::FullyConnected(op) => op.scratch_bytes(),
-            Op::Add(_) | Op::Pool(_) | Op::Quantize(_) | Op::Reshape | Op::Softmax(_) => 0,
+            _ => 0,
         }
     }
 
@@ -64,7 +75,7 @@ impl<'t> Op<'t> {
             Op::Conv(op) => op.macs(),
             Op::Depthwise(op) => op.macs(),
             Op::FullyConnected(op) => op.macs(),
-            Op::Add(_) | Op::Pool(_) | Op::Quantize(_) | Op::Reshape | Op::Softmax(_) => 0,
+            _ => 0,
         }
     }
 
@@ -74,13 +85,18 @@ impl<'t> Op<'t> {
         let output = node.output(0).map_err(changed)?;
         let scratch = (scratch_at, self.scratch_bytes());
         let first = node.input(0).map_err(changed)?;
-        if let Op::Add(op) = self {
+        if matches!(self, Op::Add(_) | Op::Mul(_)) {
             let second = node.input(1).map_err(changed)?;
             let operands = memory.operands([&first, &second], &output, scratch)?;
             let left = signed(operands.inputs[0]);
             let right = signed(operands.inputs[1]);
             let output = signed_mut(operands.output);
-            return op.run(left, right, output).map(|()| 0).ok_or(InvokeError::ModelChanged);
+            let done = match self {
+                Op::Add(op) => op.run(left, right, output),
+                Op::Mul(op) => op.run(left, right, output),
+                _ => None,
+            };
+            return done.map(|()| 0).ok_or(InvokeError::ModelChanged);
         }
         if matches!(self, Op::Reshape) && first.record.place() == output.record.place() {
             return Ok(0);
@@ -98,12 +114,13 @@ impl<'t> Op<'t> {
             other => {
                 let output = signed_mut(target);
                 match other {
+                    Op::Activation(op) => op.run(input, output),
                     Op::Conv(op) => op.run(input, output, operands.scratch),
                     Op::Depthwise(op) => op.run(input, output, operands.scratch),
                     Op::FullyConnected(op) => op.run(input, output, operands.scratch),
                     Op::Pool(op) => op.run(input, output),
                     Op::Softmax(op) => op.run(input, output),
-                    Op::Add(_) | Op::Quantize(_) | Op::Reshape => Some(()),
+                    Op::Add(_) | Op::Mul(_) | Op::Quantize(_) | Op::Reshape => Some(()),
                 }
             }
         };

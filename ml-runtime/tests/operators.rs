@@ -41,3 +41,12 @@ fn every_shape_is_exact() {
     }
     assert!(checked >= 20, "{checked} models");
 }
+
+#[test]
+fn what_the_reference_does_not_define_is_refused() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/operators/refused/dense_of_images.tflite");
+    let file = std::fs::read(file).unwrap();
+    let mut tables = tables_for(&file).unwrap();
+    let error = Model::load(&file, tables.as_mut_bytes(), Io::Arena).map(|_| ()).unwrap_err();
+    assert!(error.to_string().contains("FULLY_CONNECTED: more dimensions"), "{error}");
+}

@@ -1,4 +1,4 @@
-//! `ADD` of two tensors of the same shape.
+//! `ADD` and `SUB` of two tensors of the same shape.
 
 use crate::error::LoadError;
 use crate::fixed_point::{Finish, Multiplier, Requantize};
@@ -7,18 +7,20 @@ use crate::node::Node;
 /// Bits by which both sides are shifted left before they are brought to a common scale.
 const LEFT_SHIFT: u32 = 20;
 
-/// A decoded addition.
+/// A decoded addition or subtraction.
 pub(crate) struct Add {
     zero_points: [i32; 2],
     factors: [Multiplier; 2],
     result: Multiplier,
     finish: Finish,
+    /// 1, or −1 for a subtraction.
+    sign: i64,
 }
 
 impl Add {
-    pub fn decode(node: &Node<'_>) -> Result<Self, LoadError> {
+    pub fn decode(node: &Node<'_>, subtract: bool) -> Result<Self, LoadError> {
         node.arity(2..=2, 1)?;
-        node.options_of(11)?;
+        node.options_of(if subtract { 28 } else { 11 })?;
         let (left, right, output) = (node.int8_input(0)?, node.int8_input(1)?, node.int8_output(0)?);
         let same = left.dims() == right.dims() && left.dims() == output.dims();
         node.require(same, "its inputs and output have different shapes (broadcasting is not supported)")?;
@@ -31,6 +33,7 @@ impl Add {
             factors: [factor(left.scale())?, factor(right.scale())?],
             result: node.multiplier(real)?,
             finish: node.finish(&output, node.option_u8(0, 0)?)?,
+            sign: if subtract { -1 } else { 1 },
         })
     }
 
@@ -41,7 +44,7 @@ impl Add {
         for ((value, left), right) in output.iter_mut().zip(left).zip(right) {
             let left = left_factor.apply((i32::from(*left) - left_zero) << LEFT_SHIFT);
             let right = right_factor.apply((i32::from(*right) - right_zero) << LEFT_SHIFT);
-            *value = self.finish.apply(result.apply((left + right) as i32));
+            *value = self.finish.apply(result.apply((left + self.sign * right) as i32));
         }
         Some(())
     }

@@ -50,7 +50,7 @@ impl Quantize {
 
     pub fn decode_dequantize(node: &Node<'_>) -> Result<Self, LoadError> {
         node.arity(1..=1, 1)?;
-        node.options_of(26)?;
+        node.options_of(38)?;
         let (input, output) = (node.int8_input(0)?, node.output(0)?);
         node.require(output.element() == Some(ElementType::Float32), "its output is not float32")?;
         node.require(input.elements() == output.elements(), "its input and output have different sizes")?;

@@ -28,6 +28,9 @@ def models():
         y = layers.Conv2D(4, 3, padding="same")(x)
         return layers.ReLU()(layers.Add()([x, layers.Activation("relu")(y)]))
 
+    def two_branches(combine):
+        return lambda x: combine()([layers.Conv2D(4, 3, padding="same")(x), layers.Conv2D(4, 1)(x)])
+
     cases = {
         "conv_valid_stride2_relu6": ((7, 9, 3), layers.Conv2D(5, 3, strides=2, activation="relu6")),
         "conv_dilated": ((9, 7, 4), layers.Conv2D(6, 3, padding="same", dilation_rate=2, activation="relu")),
@@ -52,8 +55,20 @@ def models():
         "add_relu": ((5, 5, 4), residual),
         "softmax_rows": ((4, 9), layers.Softmax()),
         "float_edges": ((6,), layers.Dense(3)),
+        "subtract": ((5, 5, 4), two_branches(layers.Subtract)),
+        "multiply": ((5, 5, 4), two_branches(layers.Multiply)),
+        "leaky_relu": ((5, 6, 3), layers.LeakyReLU(0.3)),
+        "leaky_relu_after": ((40,), lambda x: layers.LeakyReLU(0.1)(layers.Dense(33)(x))),
+        "relu_alone": ((9, 17), layers.ReLU()),
+        "logistic": ((9, 57), lambda x: layers.Activation("sigmoid")(x)),
+        "logistic_after": ((40,), lambda x: layers.Activation("sigmoid")(layers.Dense(33)(x))),
+        "tanh": ((9, 57), lambda x: layers.Activation("tanh")(x)),
+        "tanh_after": ((40,), lambda x: layers.Activation("tanh")(layers.Dense(33)(x))),
     }
     for name, (shape, layer) in cases.items():
+        # Models that are there already stay as they are: another converter would write them differently.
+        if (HERE / f"{name}.tflite").exists():
+            continue
         source = tf.keras.Input(shape, batch_size=1)
         model = tf.keras.Model(source, layer(source))
         random = np.random.default_rng(zlib.crc32(name.encode()))
@@ -69,6 +84,9 @@ def models():
         if name == "dense_per_tensor":
             converter._experimental_disable_per_channel_quantization_for_dense_layers = True
         (HERE / f"{name}.tflite").write_bytes(converter.convert())
+
+    if (HERE / "requantize.tflite").exists():
+        return
 
     # A change of scale between two int8 tensors: pooling keeps its input's scale, what follows wants another.
     @tf.function(input_signature=[tf.TensorSpec((1, 4, 5, 2), tf.float32)])
@@ -91,6 +109,8 @@ def outputs():
     from tflite_runtime import interpreter as tflite
 
     for path in sorted(HERE.glob("*.tflite")):
+        if path.with_suffix(".bin").exists():
+            continue
         interpreter = tflite.Interpreter(
             str(path), experimental_op_resolver_type=tflite.OpResolverType.BUILTIN_REF
         )
