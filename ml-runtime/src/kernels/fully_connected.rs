@@ -90,14 +90,29 @@ impl<'t> FullyConnected<'t> {
     }
 
     pub fn run(&self, input: &[i8], output: &mut [i8], scratch: &mut [u8]) -> Option<()> {
-        let single =
-            (self.scales.record.scale_count == 1).then(|| Requantize::new(Multiplier::from_real(self.real(0))));
+        // Two loops, each with its own way to a factor, so that a common one stays in registers.
+        if self.scales.record.scale_count == 1 {
+            let single = Requantize::new(Multiplier::from_real(self.real(0)));
+            self.run_with(input, output, scratch, |_| single)
+        } else {
+            let each = |index| Requantize::new(Multiplier::from_real(self.real(index)));
+            self.run_with(input, output, scratch, each)
+        }
+    }
+
+    #[inline(always)]
+    fn run_with(
+        &self,
+        input: &[i8],
+        output: &mut [i8],
+        scratch: &mut [u8],
+        factor: impl Fn(usize) -> Requantize,
+    ) -> Option<()> {
         let (factors, sums) =
             <[Factors]>::mut_from_prefix_with_elems(scratch, self.inputs.min(BLOCK).div_ceil(8)).ok()?;
         let finish = |index: usize, sum: i32| {
             let bias = self.bias.and_then(|bias| bias.get(index)).map_or(0, |bytes| i32::from_le_bytes(*bytes));
-            let requantize = single.unwrap_or_else(|| Requantize::new(Multiplier::from_real(self.real(index))));
-            self.finish.apply(requantize.apply(sum.wrapping_add(bias)))
+            self.finish.apply(factor(index).apply(sum.wrapping_add(bias)))
         };
         for (input, output) in input.chunks_exact(self.inputs).zip(output.chunks_exact_mut(self.outputs)) {
             if self.inputs <= BLOCK {
@@ -163,7 +178,11 @@ impl<'t> FullyConnected<'t> {
             let stride = self.inputs / 8;
             let start = words.get(first / 8..)?;
             for index in (0..whole).step_by(ROWS) {
-                let four = [0, 1, 2, 3].map(|row| start.get((index + row) * stride..).unwrap_or_default());
+                // One check for all four rows.
+                let rows = start.get(index * stride..)?;
+                let rows = rows.get(..rows.len().min(ROWS * stride))?;
+                let last = rows.get((ROWS - 1) * stride..)?;
+                let four = [rows, rows.get(stride..)?, rows.get(2 * stride..)?, last];
                 for (row, sum) in hart::dots(factors, four).into_iter().enumerate() {
                     store(index + row, unpack(sum)[1].wrapping_sub(excess));
                 }
