@@ -18,7 +18,10 @@ use protocols::console::{ALL_CLIENTS, CHUNK, FromClient, Level, MAX_CHUNKS, MAX_
 use protocols::model;
 use protocols::supervisor::{NO_CHILD, Request, op};
 
+mod jobs;
 mod waiting;
+
+use jobs::Wanted;
 
 /// What stands before the line that is typed.
 pub const PROMPT: &str = "kinglet> ";
@@ -35,8 +38,6 @@ pub const STEP_ENTRIES: usize = 3 * MAX_CHUNKS + 4;
 const STEPS: usize = 64;
 /// How long supervisor and console may take to answer, in microseconds.
 const ANSWER_TIMEOUT_US: u64 = 1_000_000;
-/// How long the model runner may take, which has the lowest priority and one job after the other to do.
-const RUNNER_TIMEOUT_US: u64 = 10_000_000;
 /// How long a farewell may take to reach the line.
 const FLUSH_TIMEOUT_US: u64 = 200_000;
 
@@ -65,6 +66,11 @@ enum Activity {
         pd: Option<usize>,
         /// The level to set.
         level: Option<Level>,
+    },
+    /// Waiting for a model runner that can take this: it may be starting, or ending a job that was given up.
+    AwaitingRunner {
+        give_up_us: u64,
+        wanted: Wanted,
     },
     /// Waiting for what the model runner says of the model with this number in the pack.
     AskingModel {
@@ -181,6 +187,7 @@ impl<'a> Shell<'a> {
             Activity::Idle | Activity::Printing(..) => None,
             Activity::Sleeping { until_us } => Some(*until_us),
             Activity::Asking { give_up_us, .. }
+            | Activity::AwaitingRunner { give_up_us, .. }
             | Activity::AskingModel { give_up_us, .. }
             | Activity::Inferring { give_up_us, .. }
             | Activity::Querying { give_up_us, .. }
@@ -477,39 +484,6 @@ impl<'a> Shell<'a> {
         world.control(FromClient::new(kind::QUERY).with_argument(token));
         let give_up_us = world.now_us() + ANSWER_TIMEOUT_US;
         self.activity = Activity::Querying { token, give_up_us, pd, level };
-    }
-
-    /// Asks the model runner about a model of the pack, if there is such a one.
-    fn ask_model(&mut self, model: usize, world: &mut impl World) {
-        self.activity = Activity::Idle;
-        if self.facts().models.is_none_or(|pack| model >= pack.len()) {
-            return;
-        }
-        let request = self.token() as u32;
-        if world.ask_runner(model::Request::ask(model::kind::MODEL_INFO, request, model as u32)) {
-            let give_up_us = world.now_us() + RUNNER_TIMEOUT_US;
-            self.activity = Activity::AskingModel { request, give_up_us, model };
-        } else {
-            world.print(format_args!("models: the model runner takes no requests now"));
-        }
-    }
-
-    fn infer(&mut self, name: &str, input: usize, world: &mut impl World) {
-        let Some((model, packed)) = self.facts().models.and_then(|pack| pack.by_name(name)) else {
-            return world.print(format_args!("infer: there is no model '{name}'; models lists them"));
-        };
-        let Some(sample) = packed.sample(input) else {
-            let count = packed.samples();
-            return world.print(format_args!("infer: {name} has {count} inputs, numbered from 0; there is no {input}"));
-        };
-        let job = self.token() as u32;
-        match world.submit(job, model as u32, sample.input, sample.output.len()) {
-            Ok(()) => {
-                let give_up_us = world.now_us() + RUNNER_TIMEOUT_US;
-                self.activity = Activity::Inferring { job, give_up_us, model, input };
-            }
-            Err(error) => world.print(format_args!("infer: {error}")),
-        }
     }
 }
 

@@ -30,6 +30,8 @@ struct Machine {
     requests: Vec<Request>,
     answers: VecDeque<Answer>,
     stats: [Option<ChildStats>; 4],
+    /// The model runner is not there, or has not given back the tensors of the job before.
+    runner_trouble: Option<SubmitError>,
     runner_requests: Vec<model::Request>,
     jobs: Vec<(u32, u32, Vec<u8>)>,
     replies: VecDeque<RunnerReply>,
@@ -76,11 +78,17 @@ impl World for Machine {
         self.stats.get(child).copied().flatten()
     }
     fn submit(&mut self, job: u32, model: u32, input: &[u8], output_bytes: usize) -> Result<(), SubmitError> {
+        if let Some(error) = self.runner_trouble {
+            return Err(error);
+        }
         assert_eq!(output_bytes, 2);
         self.jobs.push((job, model, input.to_vec()));
         Ok(())
     }
     fn ask_runner(&mut self, request: model::Request) -> bool {
+        if self.runner_trouble.is_some() {
+            return false;
+        }
         self.runner_requests.push(request);
         true
     }
@@ -476,5 +484,30 @@ proptest! {
         session.type_bytes(b"\x03\x03\r");
         session.pass(100_000_000_000);
         prop_assert_eq!(session.run("echo alive"), ["alive"]);
+    }
+}
+
+#[test]
+fn a_runner_that_is_coming_up_is_waited_for() {
+    let mut session = session();
+    for (command, error, text) in [
+        ("models", SubmitError::NoRunner, "models: the model runner takes no jobs now"),
+        ("infer digits 0", SubmitError::NoRunner, "infer: the model runner takes no jobs now"),
+        ("infer digits 0", SubmitError::Busy, "infer: the model runner has not ended the job before"),
+    ] {
+        session.machine.runner_trouble = Some(error);
+        let before = session.machine.runner_requests.len() + session.machine.jobs.len();
+        session.run(command);
+        assert_eq!(session.pass(1_000_000), [""; 0]);
+        session.machine.runner_trouble = None;
+        assert_eq!(session.pass(0), [""; 0]);
+        assert_eq!(session.machine.runner_requests.len() + session.machine.jobs.len(), before + 1, "{command}");
+        session.machine.replies.push_back(RunnerReply::Restarted);
+        assert_eq!(session.pass(0), ["the model runner restarted"]);
+
+        session.machine.runner_trouble = Some(error);
+        session.run(command);
+        assert_eq!(session.pass(2_000_000), [text]);
+        session.machine.runner_trouble = None;
     }
 }

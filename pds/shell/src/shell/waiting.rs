@@ -29,6 +29,7 @@ impl Shell<'_> {
                     }
                 }
             }
+            Activity::AwaitingRunner { give_up_us, wanted } => return self.try_runner(wanted, give_up_us, world),
             Activity::AskingModel { give_up_us, .. } | Activity::Inferring { give_up_us, .. } => {
                 match world.runner_reply() {
                     Some(RunnerReply::Reply(reply)) => self.take_reply(&reply, world),
