@@ -41,12 +41,14 @@ pub struct Jobs {
 struct Beat<F> {
     beat: F,
     operators: u32,
+    macs: u64,
 }
 
 impl<F: FnMut()> Observer for Beat<F> {
-    fn before(&mut self, _: &Step) -> ControlFlow<()> {
+    fn before(&mut self, step: &Step) -> ControlFlow<()> {
         (self.beat)();
         self.operators += 1;
+        self.macs += step.macs;
         ControlFlow::Continue(())
     }
 }
@@ -54,7 +56,9 @@ impl<F: FnMut()> Observer for Beat<F> {
 impl Jobs {
     /// Nothing is loaded yet.
     pub fn new(shared: usize, shared_bytes: usize) -> Self {
-        Jobs { shared, shared_bytes, loaded: [const { None }; SLOTS], next: 0, vectors: Vectors::new() }
+        // SAFETY: there is one `Jobs`, which begins with the firmware; after a reset, which begins anew, the old one is not used.
+        let vectors = unsafe { Vectors::new() };
+        Jobs { shared, shared_bytes, loaded: [const { None }; SLOTS], next: 0, vectors }
     }
 
     /// Does what `command` says, and calls `beat` before each operator.
@@ -98,14 +102,14 @@ impl Jobs {
             _ => (status::BAD_MODEL, 0),
         })?;
         let Some(Loaded { model, .. }) = &self.loaded[slot] else { return Err((status::BAD_MODEL, 0)) };
-        let mut observer = Beat { beat, operators: 0 };
+        let mut observer = Beat { beat, operators: 0, macs: 0 };
         let taken = self.vectors.taken;
         let result = Interpreter::new(model, arena).and_then(|mut interpreter| {
             let result = interpreter.run_with(&[input], &mut [output], &mut observer, &mut self.vectors);
             answer.bytes_copied = interpreter.bytes_copied();
             result
         });
-        answer.operators = observer.operators;
+        (answer.operators, answer.macs) = (observer.operators, observer.macs);
         answer.vector_operators = self.vectors.taken.wrapping_sub(taken);
         result.map_err(|error| match error {
             InvokeError::Arena { needed } => (status::SMALL_ARENA, needed),

@@ -8,6 +8,8 @@
 #![cfg_attr(not(feature = "machine"), allow(unused))]
 
 #[cfg(feature = "machine")]
+mod assembly;
+#[cfg(feature = "machine")]
 mod control;
 #[cfg(feature = "machine")]
 mod jobs;
