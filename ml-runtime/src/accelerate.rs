@@ -104,6 +104,10 @@ pub struct DenseLayer<'t> {
     pub zero_point: i32,
     /// The output's zero point and bounds.
     pub bounds: Bounds,
+    /// The biases, little-endian.
+    pub bias: Option<&'t [[u8; 4]]>,
+    /// What all outputs need, but for their biases, if that is the same.
+    pub uniform: Option<Factor>,
     pub(crate) factor: &'t dyn Fn(usize) -> Factor,
 }
 

@@ -479,7 +479,21 @@ pub fn widen(source: &[i8], stride: usize, filled: usize, lanes: usize, target: 
 /// Copies bytes.
 pub fn copy(source: &[i8], target: &mut [i8]) {
     assert!(source.len() == target.len());
-    // SAFETY: reads and writes as many bytes as both slices have.
+    // SAFETY: both slices have so many bytes, and one is borrowed mutably, so they are apart.
+    unsafe { copy_bytes(source.as_ptr().cast(), target.as_mut_ptr().cast(), target.len()) }
+}
+
+/// Copies words as they lie in a file, little-endian as this hart is.
+pub fn copy_words(source: &[[u8; 4]], target: &mut [i32]) {
+    assert!(source.len() == target.len());
+    // SAFETY: as above; a word of the target takes any four bytes.
+    unsafe { copy_bytes(source.as_ptr().cast(), target.as_mut_ptr().cast(), 4 * target.len()) }
+}
+
+/// # Safety
+/// There are `bytes` bytes to read at `source` and, apart from them, to write at `target`.
+unsafe fn copy_bytes(source: *const u8, target: *mut u8, bytes: usize) {
+    // SAFETY: reads and writes so many bytes, as the caller promises.
     unsafe {
         asm!(
             ".option push",
@@ -495,9 +509,9 @@ pub fn copy(source: &[i8], target: &mut [i8]) {
             "bnez {n}, 2b",
             "3:",
             ".option pop",
-            s = inout(reg) source.as_ptr() => _,
-            t = inout(reg) target.as_mut_ptr() => _,
-            n = inout(reg) target.len() => _,
+            s = inout(reg) source => _,
+            t = inout(reg) target => _,
+            n = inout(reg) bytes => _,
             vl = out(reg) _,
             out("v8") _, out("v9") _, out("v10") _, out("v11") _, out("v12") _, out("v13") _, out("v14") _, out("v15") _,
             options(nostack),
@@ -529,59 +543,103 @@ impl Dense<'_> {
     /// Computes the sums. A product of input and weight fits in 16 bits, a sum of them in 32.
     pub fn run(&self, sums: &mut [i32]) {
         let inputs = self.inputs.len();
-        assert!(inputs > 0 && self.weights.len() >= inputs * sums.len());
         let count = sums.len();
-        for (group, sums) in sums.chunks_mut(4).enumerate() {
+        assert!(inputs > 0 && self.weights.len() >= inputs * count);
+        let (fours, rest) = sums.as_chunks_mut::<4>();
+        self.groups(core::array::from_fn(|row| row), fours);
+        if !rest.is_empty() {
             // Outputs behind the last one are the last one again.
-            let rows: [*const i8; 4] =
-                core::array::from_fn(|row| self.weights[(group * 4 + row).min(count - 1) * inputs..].as_ptr());
-            let mut four = [0i32; 4];
-            // SAFETY: reads `inputs` inputs and as many weights of each of four rows, which are there as checked above, and
-            // writes four words.
-            unsafe {
-                asm!(
-                    ".option push",
-                    ".option arch, +v",
-                    "vsetivli zero, 1, e32, m1, ta, ma",
-                    "vmv.v.i v1, 0",
-                    "vmv.v.i v2, 0",
-                    "vmv.v.i v3, 0",
-                    "vmv.v.i v4, 0",
-                    "2:",
-                    "vsetvli {vl}, {n}, e16, m8, ta, ma",
-                    "vle16.v v8, ({x})",
-                    "vle8.v v16, ({r0})", "vsext.vf2 v24, v16", "vmul.vv v24, v24, v8", "vwredsum.vs v1, v24, v1",
-                    "vle8.v v16, ({r1})", "vsext.vf2 v24, v16", "vmul.vv v24, v24, v8", "vwredsum.vs v2, v24, v2",
-                    "vle8.v v16, ({r2})", "vsext.vf2 v24, v16", "vmul.vv v24, v24, v8", "vwredsum.vs v3, v24, v3",
-                    "vle8.v v16, ({r3})", "vsext.vf2 v24, v16", "vmul.vv v24, v24, v8", "vwredsum.vs v4, v24, v4",
-                    "add {r0}, {r0}, {vl}",
-                    "add {r1}, {r1}, {vl}",
-                    "add {r2}, {r2}, {vl}",
-                    "add {r3}, {r3}, {vl}",
-                    "sub {n}, {n}, {vl}",
-                    "slli {vl}, {vl}, 1",
-                    "add {x}, {x}, {vl}",
-                    "bnez {n}, 2b",
-                    "vsetivli zero, 1, e32, m1, ta, ma",
-                    "vmv.x.s {vl}, v1", "sw {vl}, 0({out})",
-                    "vmv.x.s {vl}, v2", "sw {vl}, 4({out})",
-                    "vmv.x.s {vl}, v3", "sw {vl}, 8({out})",
-                    "vmv.x.s {vl}, v4", "sw {vl}, 12({out})",
-                    ".option pop",
-                    x = inout(reg) self.inputs.as_ptr() => _,
-                    n = inout(reg) inputs => _,
-                    r0 = inout(reg) rows[0] => _, r1 = inout(reg) rows[1] => _,
-                    r2 = inout(reg) rows[2] => _, r3 = inout(reg) rows[3] => _,
-                    vl = out(reg) _,
-                    out = in(reg) four.as_mut_ptr(),
-                    out("v1") _, out("v2") _, out("v3") _, out("v4") _,
-                    out("v8") _, out("v9") _, out("v10") _, out("v11") _, out("v12") _, out("v13") _, out("v14") _, out("v15") _,
-                    out("v16") _, out("v17") _, out("v18") _, out("v19") _,
-                    out("v24") _, out("v25") _, out("v26") _, out("v27") _, out("v28") _, out("v29") _, out("v30") _, out("v31") _,
-                    options(nostack),
-                );
-            }
-            sums.copy_from_slice(&four[..sums.len()]);
+            let mut last = [[0; 4]];
+            self.groups(core::array::from_fn(|row| (fours.len() * 4 + row).min(count - 1)), &mut last);
+            rest.copy_from_slice(&last[0][..rest.len()]);
+        }
+    }
+
+    /// The sums of groups of four outputs: of the first group from the four rows given on, of the others from those behind.
+    fn groups(&self, first: [usize; 4], sums: &mut [[i32; 4]]) {
+        let inputs = self.inputs.len();
+        if sums.is_empty() {
+            return;
+        }
+        let end = (first[3] + 4 * (sums.len() - 1) + 1) * inputs;
+        assert!(inputs > 0 && self.weights.len() >= end && first.is_sorted());
+        let rows = first.map(|row| self.weights[row * inputs..].as_ptr());
+        // SAFETY: reads the inputs and as many weights of each row, which are there as just checked, and writes the sums.
+        unsafe {
+            asm!(
+                ".option push",
+                ".option arch, +v",
+                "1:",
+                "vsetivli zero, 1, e32, m1, ta, ma",
+                "vmv.v.i v1, 0",
+                "vmv.v.i v2, 0",
+                "vmv.v.i v3, 0",
+                "vmv.v.i v4, 0",
+                "mv {n}, {inputs}",
+                "mv {x}, {first}",
+                "2:",
+                "vsetvli {vl}, {n}, e16, m8, ta, ma",
+                "vle16.v v8, ({x})",
+                "vle8.v v16, ({r0})",
+                "vsext.vf2 v24, v16",
+                "vmul.vv v24, v24, v8",
+                "vwredsum.vs v1, v24, v1",
+                "vle8.v v16, ({r1})",
+                "vsext.vf2 v24, v16",
+                "vmul.vv v24, v24, v8",
+                "vwredsum.vs v2, v24, v2",
+                "vle8.v v16, ({r2})",
+                "vsext.vf2 v24, v16",
+                "vmul.vv v24, v24, v8",
+                "vwredsum.vs v3, v24, v3",
+                "vle8.v v16, ({r3})",
+                "vsext.vf2 v24, v16",
+                "vmul.vv v24, v24, v8",
+                "vwredsum.vs v4, v24, v4",
+                "add {r0}, {r0}, {vl}",
+                "add {r1}, {r1}, {vl}",
+                "add {r2}, {r2}, {vl}",
+                "add {r3}, {r3}, {vl}",
+                "sub {n}, {n}, {vl}",
+                "slli {vl}, {vl}, 1",
+                "add {x}, {x}, {vl}",
+                "bnez {n}, 2b",
+                "vsetivli zero, 1, e32, m1, ta, ma",
+                "vmv.x.s {vl}, v1",
+                "sw {vl}, 0({out})",
+                "vmv.x.s {vl}, v2",
+                "sw {vl}, 4({out})",
+                "vmv.x.s {vl}, v3",
+                "sw {vl}, 8({out})",
+                "vmv.x.s {vl}, v4",
+                "sw {vl}, 12({out})",
+                "add {r0}, {r0}, {skip}",
+                "add {r1}, {r1}, {skip}",
+                "add {r2}, {r2}, {skip}",
+                "add {r3}, {r3}, {skip}",
+                "addi {out}, {out}, 16",
+                "bne {out}, {end}, 1b",
+                ".option pop",
+                first = in(reg) self.inputs.as_ptr(),
+                inputs = in(reg) inputs,
+                skip = in(reg) 3 * inputs,
+                x = out(reg) _,
+                n = out(reg) _,
+                r0 = inout(reg) rows[0] => _,
+                r1 = inout(reg) rows[1] => _,
+                r2 = inout(reg) rows[2] => _,
+                r3 = inout(reg) rows[3] => _,
+                vl = out(reg) _,
+                out = inout(reg) sums.as_mut_ptr() => _,
+                end = in(reg) sums.as_mut_ptr_range().end,
+                out("v1") _, out("v2") _, out("v3") _, out("v4") _,
+                out("v8") _, out("v9") _, out("v10") _, out("v11") _,
+                out("v12") _, out("v13") _, out("v14") _, out("v15") _,
+                out("v16") _, out("v17") _, out("v18") _, out("v19") _,
+                out("v24") _, out("v25") _, out("v26") _, out("v27") _,
+                out("v28") _, out("v29") _, out("v30") _, out("v31") _,
+                options(nostack),
+            );
         }
     }
 }

@@ -76,6 +76,23 @@ fn fill(blocks: &mut [Channels], lanes: usize, count: usize, factor: impl Fn(usi
     true
 }
 
+/// The same where all factors are the same, in blocks of [`LANES`].
+fn fill_uniform(blocks: &mut [Channels], count: usize, factor: Factor, bias: Option<&[[u8; 4]]>) -> bool {
+    if factor.exponent > 0 {
+        return false;
+    }
+    for (index, block) in blocks.iter_mut().enumerate().take(count.div_ceil(LANES)) {
+        block.fraction.fill(factor.fraction);
+        block.shift.fill((-factor.exponent).min(31));
+        block.sign.fill(if factor.exponent < 0 { -1 } else { 0 });
+        block.bias.fill(0);
+        let values = bias.and_then(|bias| bias.get(index * LANES..)).unwrap_or_default();
+        let there = values.len().min(LANES);
+        assembly::copy_words(&values[..there], &mut block.bias[..there]);
+    }
+    true
+}
+
 /// How many lanes a layer's blocks have.
 fn lanes_for(channels: usize) -> usize {
     if channels <= LANES / 2 { LANES / 2 } else { LANES }
@@ -274,7 +291,12 @@ fn dense(scratch: &mut Scratch, layer: &DenseLayer<'_>, input: &[i8], output: &m
         && layer.outputs <= MAX_CHANNELS
         && layer.inputs <= MAX_INPUTS
         && layer.outputs > 0;
-    if !fits || !fill(&mut scratch.channels, LANES, layer.outputs, |index| layer.factor(index)) {
+    let filled = fits
+        && match layer.uniform {
+            Some(factor) => fill_uniform(&mut scratch.channels, layer.outputs, factor, layer.bias),
+            None => fill(&mut scratch.channels, LANES, layer.outputs, |index| layer.factor(index)),
+        };
+    if !filled {
         return None;
     }
     for (input, output) in input.chunks_exact(layer.inputs).zip(output.chunks_exact_mut(layer.outputs)) {

@@ -96,6 +96,8 @@ impl<'t> FullyConnected<'t> {
             weights: signed(self.weights),
             zero_point: self.zero_point,
             bounds: self.finish.into(),
+            bias: self.bias,
+            uniform: single.map(|multiplier| Factor::new(0, multiplier)),
             factor: &factor,
         };
         kernels.fully_connected(&layer, input, output)
