@@ -12,3 +12,6 @@ pub mod device;
 pub mod driver;
 pub mod layout;
 pub mod registers;
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,14 @@
 //! The accelerator's registers.
 #![allow(missing_docs, clippy::modulo_one, reason = "the macros make such items")]
 
+use core::mem::offset_of;
+
 use tock_registers::interfaces::{Readable, Writeable};
 use tock_registers::registers::{ReadOnly, ReadWrite, WriteOnly};
 use tock_registers::{register_bitfields, register_structs};
 use zerocopy::{FromBytes, IntoBytes};
 
-use crate::layout::{Answer, Command, ENTRY_WORDS, RING_ENTRIES};
+use crate::layout::{Answer, CONTROL_BYTES, Command, ENTRY_WORDS, RING_ENTRIES, offset};
 
 register_bitfields! [u32,
     pub Line [
@@ -61,6 +63,31 @@ register_structs! {
         (0x68 => @END),
     }
 }
+
+// The firmware has the same registers as plain offsets.
+const _: () = {
+    assert!(size_of::<Block>() == CONTROL_BYTES);
+    assert!(offset_of!(Block, id) == offset::ID);
+    assert!(offset_of!(Block, version) == offset::VERSION);
+    assert!(offset_of!(Block, state) == offset::STATE);
+    assert!(offset_of!(Block, reset_done) == offset::RESET_DONE);
+    assert!(offset_of!(Block, heartbeat) == offset::HEARTBEAT);
+    assert!(offset_of!(Block, error_cause) == offset::ERROR_CAUSE);
+    assert!(offset_of!(Block, error_pc) == offset::ERROR_PC);
+    assert!(offset_of!(Block, error_value) == offset::ERROR_VALUE);
+    assert!(offset_of!(Block, crashes) == offset::CRASHES);
+    assert!(offset_of!(Block, jobs) == offset::JOBS);
+    assert!(offset_of!(Block, busy_ticks) == offset::BUSY_TICKS);
+    assert!(offset_of!(Block, instructions) == offset::INSTRUCTIONS);
+    assert!(offset_of!(Block, taken) == offset::TAKEN);
+    assert!(offset_of!(Block, answered) == offset::ANSWERED);
+    assert!(offset_of!(Block, reset) == offset::RESET);
+    assert!(offset_of!(Block, given) == offset::GIVEN);
+    assert!(offset_of!(Block, seen) == offset::SEEN);
+    assert!(offset_of!(Block, joined) == offset::JOINED);
+    assert!(offset_of!(Block, commands) == offset::COMMANDS);
+    assert!(offset_of!(Block, answers) == offset::ANSWERS);
+};
 
 /// Counters and the error registers, read at one time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
