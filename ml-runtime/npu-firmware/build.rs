@@ -8,7 +8,7 @@ fn main() {
     }
     // Cargo names stable features only in CARGO_CFG_TARGET_FEATURE, and vectors are not among them.
     if !std::env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default().contains("+v") {
-        panic!("the firmware needs vectors: build it with `make npu`, which sets RUSTFLAGS");
+        panic!("the firmware needs vectors: build it with `make npu-firmware`, which sets RUSTFLAGS");
     }
     let folder = std::env::var("CARGO_MANIFEST_DIR").expect("cargo sets the manifest's folder");
     let board = std::env::var("KINGLET_BOARD_DIR").expect("KINGLET_BOARD_DIR names the board's folder");
