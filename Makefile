@@ -31,7 +31,8 @@ $(error BOARD=$(BOARD) is not one of: $(notdir $(wildcard boards/*)))
 endif
 
 # Every folder in these is a package whose program has the folder's name.
-pds := $(notdir $(patsubst %/,%,$(dir $(wildcard pds/*/Cargo.toml drivers/*/Cargo.toml))))
+# `npu` is a library so far, for the programs of tests/systems.
+pds := $(filter-out npu,$(notdir $(patsubst %/,%,$(dir $(wildcard pds/*/Cargo.toml drivers/*/Cargo.toml)))))
 comma := ,
 empty :=
 space := $(empty) $(empty)
@@ -130,10 +131,19 @@ audit: image ## Read the finished image: who can touch what, and is that what th
 gdb: image ## Boot, halt before the first instruction, open a debugger
 	@tools/gdb.sh $(kinglet) $(image) $(board) $(CARGO_TARGET_DIR)/$(kernel_target)/release/kernel $(out)/pds
 
+# The accelerator's firmware has its own linker script and processor, and thus its own folder.
+npu_target_dir := $(CARGO_TARGET_DIR)-npu
+npu_firmware := $(npu_target_dir)/$(pd_target)/release/npu-firmware
+.PHONY: npu-firmware
+npu-firmware: $(toolchain)
+	$(call say,building the accelerator's firmware)
+	@RUSTFLAGS="-Ctarget-feature=+v,+zvl512b" KINGLET_BOARD_DIR=$(abspath $(board_dir)) CARGO_TARGET_DIR=$(npu_target_dir) \
+		$(cargo_build) $(BUILD_STD) --release --target $(pd_target) -p npu-firmware --features machine
+
 # The programs of tests/systems, finished like all others.
 test_programs := $(build)/tests/$(CONFIG)/programs
 .PHONY: test-programs
-test-programs: tools
+test-programs: tools npu-firmware
 	$(call say,building the test programs ($(CONFIG)))
 	@$(cargo_build) $(BUILD_STD) --release --target $(pd_target) -p sel4-microkit -p test-pds \
 		--features $(call join_commas,test-pds/pd $(if $(filter debug,$(CONFIG)),sel4-microkit/debug))
@@ -142,6 +152,8 @@ test-programs: tools
 	@for pd in $(filter-out firmware_probe,$(patsubst tests/pds/src/bin/%.rs,%,$(wildcard tests/pds/src/bin/*.rs))); do \
 		$(kinglet) finish $(CARGO_TARGET_DIR)/$(pd_target)/release/$$pd $(test_programs)/$$pd.elf || exit 1; done
 	@cp -f $(CARGO_TARGET_DIR)/$(pd_target)/release/firmware_probe $(test_programs)/firmware_probe.elf
+	@cp -f $(npu_firmware) $(test_programs)/npu-firmware.elf
+	@$(kinglet) pack ml-runtime/models $(wildcard $(or $(KINGLET_MODELS),../shared/models)) --output $(test_programs)/models.pack
 
 system_tests = $(CARGO_TARGET_DIR)/debug/system-tests --programs $(test_programs) $(out)/pds --kinglet $(kinglet) --config $(CONFIG) --board $(board) \
 	$(if $(MICROKIT_SDK),--sdk $(MICROKIT_SDK) --official,--sdk $(sdk)) --output $(build)/tests/$(CONFIG)

@@ -2,6 +2,7 @@
 
 use core::ops::ControlFlow;
 
+use crate::accelerate::Kernels;
 use crate::error::InvokeError;
 use crate::memory::Memory;
 use crate::model::{Io, Model, Step};
@@ -82,6 +83,17 @@ impl<'a, 'm> Interpreter<'a, 'm> {
         outputs: &mut [&mut [u8]],
         observer: &mut impl Observer,
     ) -> Result<(), InvokeError> {
+        self.run_with(inputs, outputs, observer, &mut ())
+    }
+
+    /// The same, with heavy operators offered to `kernels` first.
+    pub fn run_with(
+        &mut self,
+        inputs: &[&[u8]],
+        outputs: &mut [&mut [u8]],
+        observer: &mut impl Observer,
+        kernels: &mut impl Kernels,
+    ) -> Result<(), InvokeError> {
         if self.model.io() == Io::Caller {
             check(self.model.inputs(), inputs.iter().map(|buffer| buffer.len()))?;
             check(self.model.outputs(), outputs.iter().map(|buffer| buffer.len()))?;
@@ -92,7 +104,7 @@ impl<'a, 'm> Interpreter<'a, 'm> {
             if observer.before(&step).is_break() {
                 return Err(InvokeError::Stopped);
             }
-            self.bytes_copied += op.run(&node, step.scratch.0, &mut memory)?;
+            self.bytes_copied += op.run(&node, step.scratch.0, &mut memory, kernels)?;
             observer.after(&step);
         }
         Ok(())

@@ -28,6 +28,7 @@
 #![cfg_attr(not(test), no_std)]
 #![deny(unsafe_code)]
 
+pub mod accelerate;
 mod error;
 mod fixed_point;
 mod flatbuffer;

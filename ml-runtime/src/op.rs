@@ -1,5 +1,6 @@
 //! All operators that the runtime has: decoding by number, and running on checked memory.
 
+use crate::accelerate::Kernels;
 use crate::error::{InvokeError, LoadError};
 use crate::kernels::activation::{self, Activation};
 use crate::kernels::add::Add;
@@ -79,8 +80,15 @@ impl<'t> Op<'t> {
         }
     }
 
-    /// Runs the operator. Returns how many bytes of tensors it copied without computing anything.
-    pub fn run(&self, node: &Node<'t>, scratch_at: u32, memory: &mut Memory<'_, '_>) -> Result<u64, InvokeError> {
+    /// Runs the operator, a heavy one by `kernels` if they take it. Returns how many bytes of tensors it copied without
+    /// computing anything.
+    pub fn run(
+        &self,
+        node: &Node<'t>,
+        scratch_at: u32,
+        memory: &mut Memory<'_, '_>,
+        kernels: &mut impl Kernels,
+    ) -> Result<u64, InvokeError> {
         let changed = |_| InvokeError::ModelChanged;
         let output = node.output(0).map_err(changed)?;
         let scratch = (scratch_at, self.scratch_bytes());
@@ -115,6 +123,9 @@ impl<'t> Op<'t> {
                 let output = signed_mut(target);
                 match other {
                     Op::Activation(op) => op.run(input, output),
+                    Op::Conv(op) if op.offer(kernels, input, output) => Some(()),
+                    Op::Depthwise(op) if op.offer(kernels, input, output) => Some(()),
+                    Op::FullyConnected(op) if op.offer(kernels, input, output) => Some(()),
                     Op::Conv(op) => op.run(input, output, operands.scratch),
                     Op::Depthwise(op) => op.run(input, output, operands.scratch),
                     Op::FullyConnected(op) => op.run(input, output, operands.scratch),

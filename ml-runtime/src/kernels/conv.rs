@@ -5,6 +5,7 @@ use core::ops::Range;
 use zerocopy::FromBytes;
 
 use super::gemm::{self, Channel, Part, Weights};
+use crate::accelerate::{ConvLayer, Factor, Kernels};
 use crate::error::LoadError;
 use crate::fixed_point::{Finish, Multiplier};
 use crate::memory::signed;
@@ -41,6 +42,12 @@ impl<'t> Scales<'t> {
 
     fn real(&self, channel: usize) -> f64 {
         f64::from(self.input) * f64::from(self.weights.channel_scale(channel)) / f64::from(self.output)
+    }
+
+    /// The same for other kernels.
+    pub fn factor(&self, index: usize) -> Factor {
+        let bias = self.bias.and_then(|bias| bias.get(index)).map_or(0, |bytes| i32::from_le_bytes(*bytes));
+        Factor::new(bias, Multiplier::from_real(self.real(index)))
     }
 
     /// What channel `index` needs after its sum.
@@ -98,6 +105,24 @@ impl<'t> Conv<'t> {
         zero_point: i32,
     ) -> Self {
         Conv { window, weights: Weights::Columns(weights), scales, finish, zero_point }
+    }
+
+    /// Offers the layer to other kernels.
+    pub fn offer(&self, kernels: &mut impl Kernels, input: &[i8], output: &mut [i8]) -> bool {
+        let (weights, channel_stride, inner_stride) = match self.weights {
+            Weights::Rows(weights) => (weights, self.inner(), 1),
+            Weights::Columns(weights) => (weights, 1, self.window.out_channels),
+        };
+        let layer = ConvLayer {
+            window: self.window,
+            weights,
+            channel_stride,
+            inner_stride,
+            zero_point: self.zero_point,
+            bounds: self.finish.into(),
+            factor: &|index| self.scales.factor(index),
+        };
+        kernels.conv(&layer, input, output)
     }
 
     /// Length of the inner dimension.

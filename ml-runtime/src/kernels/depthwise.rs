@@ -8,6 +8,7 @@ use zerocopy::FromBytes;
 use super::conv::{Conv, Scales};
 use super::gemm::{Last, pack};
 use super::hart;
+use crate::accelerate::{ConvLayer, Kernels};
 use crate::error::LoadError;
 use crate::fixed_point::Finish;
 use crate::memory::signed;
@@ -65,6 +66,20 @@ impl<'t> Depthwise<'t> {
         } else {
             Decoded::Depthwise(Depthwise { window, multiplier, weights: weights_values, scales, finish, zero_point })
         })
+    }
+
+    /// Offers the layer to other kernels.
+    pub fn offer(&self, kernels: &mut impl Kernels, input: &[i8], output: &mut [i8]) -> bool {
+        let layer = ConvLayer {
+            window: self.window,
+            weights: self.weights,
+            channel_stride: 1,
+            inner_stride: self.window.out_channels,
+            zero_point: self.zero_point,
+            bounds: self.finish.into(),
+            factor: &|index| self.scales.factor(index),
+        };
+        kernels.depthwise(&layer, input, output)
     }
 
     /// Words of a packed row: the input with its padding on both sides, as far as windows reach.

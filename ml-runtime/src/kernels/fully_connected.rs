@@ -10,8 +10,10 @@ use zerocopy::FromBytes;
 
 use super::gemm::unpack;
 use super::hart::{self, Factors, ROWS};
+use crate::accelerate::{DenseLayer, Factor, Kernels};
 use crate::error::LoadError;
 use crate::fixed_point::{Finish, Multiplier, Requantize};
+use crate::memory::signed;
 use crate::node::Node;
 use crate::tensor::Tensor;
 
@@ -78,6 +80,27 @@ impl<'t> FullyConnected<'t> {
         } else {
             f64::from(self.input_scale) * f64::from(self.scales.channel_scale(channel)) / f64::from(self.output_scale)
         }
+    }
+
+    /// Offers the layer to other kernels.
+    pub fn offer(&self, kernels: &mut impl Kernels, input: &[i8], output: &mut [i8]) -> bool {
+        let single = (self.scales.record.scale_count == 1).then(|| Multiplier::from_real(self.real(0)));
+        let factor = |index: usize| {
+            let bias = self.bias.and_then(|bias| bias.get(index)).map_or(0, |bytes| i32::from_le_bytes(*bytes));
+            Factor::new(bias, single.unwrap_or_else(|| Multiplier::from_real(self.real(index))))
+        };
+        let layer = DenseLayer {
+            batches: self.batches,
+            inputs: self.inputs,
+            outputs: self.outputs,
+            weights: signed(self.weights),
+            zero_point: self.zero_point,
+            bounds: self.finish.into(),
+            bias: self.bias,
+            uniform: single.map(|multiplier| Factor::new(0, multiplier)),
+            factor: &factor,
+        };
+        kernels.fully_connected(&layer, input, output)
     }
 
     pub fn scratch_bytes(&self) -> usize {

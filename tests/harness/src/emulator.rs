@@ -23,6 +23,8 @@ pub struct Board {
 struct Emulator {
     command: Vec<String>,
     exact: Vec<String>,
+    #[serde(default)]
+    accelerator: Vec<String>,
 }
 
 /// What a machine did.
@@ -60,13 +62,15 @@ impl Board {
 ///
 /// # Errors
 /// When the emulator cannot be started or talked to.
-pub fn boot(board: &Board, image: &Path, expect: &Expect) -> Result<Outcome, String> {
+pub fn boot(board: &Board, image: &Path, programs: &Path, expect: &Expect) -> Result<Outcome, String> {
     let image = image.display().to_string();
+    let firmware = programs.join("npu-firmware.elf").display().to_string();
     let line = board.emulator.command.iter().chain(expect.exact.then_some(&board.emulator.exact).into_iter().flatten());
+    let line = line.chain(expect.accelerator.then_some(&board.emulator.accelerator).into_iter().flatten());
     // The limit holds whatever becomes of this program, and for an emulator that does not listen to signals.
     let mut emulator = Command::new("timeout")
         .args(["-k", "2", &expect.timeout_s.to_string()])
-        .args(line.map(|part| part.replace("{image}", &image)))
+        .args(line.map(|part| part.replace("{image}", &image).replace("{npu}", &firmware)))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

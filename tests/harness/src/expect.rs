@@ -20,6 +20,8 @@ pub struct Expect {
     pub exit: i32,
     /// The machine is stopped after so many seconds, and the test has failed.
     pub timeout_s: u32,
+    /// The machine has the accelerator, which runs `npu-firmware.elf` from the programs' folder.
+    pub accelerator: bool,
     /// Count instructions exactly: one takes one nanosecond, and the run repeats.
     pub exact: bool,
     /// What is typed on the console.
@@ -67,6 +69,7 @@ impl Default for Expect {
             forbidden: vec!["FAIL".into()],
             exit: 42,
             timeout_s: 60,
+            accelerator: false,
             exact: false,
             input: Vec::new(),
             bench: false,

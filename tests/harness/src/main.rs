@@ -194,7 +194,7 @@ fn run_one(args: &Args, board: &Board, test: &Test) -> Result<Outcome, String> {
         Image::Composed(folder) => compose(args, &test.name, folder)?,
         Image::Ready(image) => image.clone(),
     };
-    let outcome = emulator::boot(board, &image, &test.expect)?;
+    let outcome = emulator::boot(board, &image, &args.programs[0], &test.expect)?;
     let console = args.output.join(format!("{}.console", test.name));
     std::fs::write(&console, outcome.lines.join("\n")).map_err(|why| format!("{}: {why}", console.display()))?;
     match test.expect.judge(&outcome, &args.config) {

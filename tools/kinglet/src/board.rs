@@ -42,6 +42,9 @@ pub struct Emulator {
     /// Arguments that make instruction counts exact and runs repeatable.
     #[serde(default)]
     pub exact: Vec<String>,
+    /// Arguments that add the accelerator; `{npu}` stands for its firmware.
+    #[serde(default)]
+    pub accelerator: Vec<String>,
     /// Arguments that make it wait for a debugger.
     #[serde(default)]
     pub debugger: Vec<String>,

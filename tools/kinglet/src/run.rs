@@ -27,6 +27,9 @@ pub struct Args {
     /// Count instructions exactly: one takes one nanosecond of virtual time
     #[arg(long)]
     exact: bool,
+    /// Firmware of the accelerator, which the machine then has
+    #[arg(long)]
+    npu: Option<PathBuf>,
     /// Wait for a debugger before the first instruction
     #[arg(long)]
     debugger: bool,
@@ -67,11 +70,15 @@ pub fn command(args: &Args) -> Result<ExitCode, String> {
 /// The emulator's command line. At a terminal the emulator's own escape key stays, and Ctrl-C goes to the console.
 fn command_line(emulator: &Emulator, args: &Args, interactive: bool) -> Vec<String> {
     let mut line = emulator.command.clone();
+    line.extend(args.npu.iter().flat_map(|_| &emulator.accelerator).cloned());
     line.extend(args.exact.then_some(&emulator.exact).into_iter().flatten().cloned());
     line.extend(args.debugger.then_some(&emulator.debugger).into_iter().flatten().cloned());
     let image = args.image.display().to_string();
     for part in &mut line {
         *part = part.replace("{image}", &image);
+        if let Some(npu) = &args.npu {
+            *part = part.replace("{npu}", &npu.display().to_string());
+        }
     }
     if interactive {
         for index in 1..line.len() {
@@ -210,6 +217,7 @@ mod tests {
         let emulator = Emulator {
             command: words("qemu -monitor none -serial stdio -kernel {image}"),
             exact: words("-icount x"),
+            accelerator: Vec::new(),
             debugger: words("-S"),
         };
         let args = Args {
@@ -217,6 +225,7 @@ mod tests {
             board: String::new(),
             boards: PathBuf::new(),
             exact: true,
+            npu: None,
             debugger: false,
             pass: String::new(),
             fail: String::new(),
