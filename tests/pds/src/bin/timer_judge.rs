@@ -10,7 +10,7 @@ use sel4_microkit::{Channel, MessageInfo, NullHandler, protection_domain, with_m
 use test_pds::{raw, say, shared, verdict};
 
 /// The most that a client with the processor for itself gets an expiry late.
-const LATEST_NS: u64 = 10_000;
+const LATEST_NS: u64 = 20_000;
 /// The driver lets its alarm ring at most once in this time.
 const GAP_NS: u64 = 50_000;
 const US: u64 = 1_000;
