@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use roxmltree::{Document, Node};
 
 use crate::board::Board;
+use crate::xml::{at, parse};
 use crate::{link, table};
 
 /// Arguments of `kinglet expand`.
@@ -83,21 +84,11 @@ pub fn blank(source: &str, range: Range<usize>) -> Edit {
     Edit { range, text }
 }
 
-/// `LINE:COLUMN: ` and the message.
-pub fn at(document: &Document, position: usize, message: impl std::fmt::Display) -> String {
-    let place = document.text_pos_at(position);
-    format!("{}:{}: {message}", place.row, place.col)
-}
-
 /// The plain description of `source` for `board`; an error starts with its line and column.
 pub fn expand(source: &str, board: &Board) -> Result<String, String> {
     let chosen = choose(source, board)?;
     let filled = fill(&chosen, board)?;
     link::expand(&filled)
-}
-
-fn parse(source: &str) -> Result<Document<'_>, String> {
-    Document::parse(source).map_err(|error| format!("{}:{}: {error}", error.pos().row, error.pos().col))
 }
 
 /// Resolves `<if>`.

@@ -20,7 +20,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use roxmltree::{Document, Node};
 
-use crate::expand::{Edit, apply, at, blank};
+use crate::expand::{Edit, apply, blank};
+use crate::xml::{at, number, parse};
 
 /// Where the maps of a PD's links start.
 pub const FIRST_VADDR: u64 = 0x3f_ffe0_0000;
@@ -50,8 +51,7 @@ struct Pd {
 
 /// Replaces every `<link>` in `source`; errors start with line and column.
 pub fn expand(source: &str) -> Result<String, String> {
-    let document =
-        Document::parse(source).map_err(|error| format!("{}:{}: {error}", error.pos().row, error.pos().col))?;
+    let document = parse(source)?;
     let mut pds = collect_pds(source, &document)?;
     let mut edits = Vec::new();
     for node in document.root_element().children().filter(|node| node.has_tag_name("link")) {
@@ -70,23 +70,11 @@ pub fn expand(source: &str) -> Result<String, String> {
     Ok(apply(source, edits))
 }
 
-fn number(document: &Document, node: Node, attribute: &str, text: &str) -> Result<u64, String> {
-    let digits = text.replace('_', "");
-    let parsed = match digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
-        Some(hex) => u64::from_str_radix(hex, 16),
-        None => digits.parse(),
-    };
-    parsed.map_err(|_| at(document, node.range().start, format!("{attribute}=\"{text}\" is not a number")))
-}
-
 fn collect_pds<'a>(source: &str, document: &'a Document) -> Result<BTreeMap<&'a str, Pd>, String> {
     let mut pds: BTreeMap<&str, Pd> = BTreeMap::new();
     for node in document.descendants().filter(|node| node.has_tag_name("protection_domain")) {
         let Some(name) = node.attribute("name") else { continue };
-        let stack_bytes = match node.attribute("stack_size") {
-            Some(text) => number(document, node, "stack_size", text)?,
-            None => DEFAULT_STACK_BYTES,
-        };
+        let stack_bytes = number(document, node, "stack_size")?.unwrap_or(DEFAULT_STACK_BYTES);
         let text = &source[node.range()];
         // An element without content cannot run a program; the composer will say so in its own words.
         let Some(closing) = text.rfind("</") else { continue };
@@ -123,9 +111,9 @@ fn expand_link(document: &Document, node: Node, pds: &mut BTreeMap<&str, Pd>) ->
         None => Ok(()),
     };
     allow(node, &["bytes", "data"])?;
-    let bytes = node.attribute("bytes").ok_or_else(|| error(node, "<link> needs bytes=\"SIZE\" of a region".into()))?;
-    let bytes = number(document, node, "bytes", bytes)?;
-    let data = node.attribute("data").map(|text| number(document, node, "data", text)).transpose()?;
+    let bytes = number(document, node, "bytes")?;
+    let bytes = bytes.ok_or_else(|| error(node, "<link> needs bytes=\"SIZE\" of a region".into()))?;
+    let data = number(document, node, "data")?;
     for (what, size) in [("bytes", Some(bytes)), ("data", data)] {
         if let Some(size) = size.filter(|size| *size == 0 || !size.is_multiple_of(PAGE)) {
             return Err(error(node, format!("{what}=\"{size:#x}\" should be a multiple of {PAGE:#x} and not 0")));
@@ -146,8 +134,8 @@ fn expand_link(document: &Document, node: Node, pds: &mut BTreeMap<&str, Pd>) ->
         let pd = pds
             .get_mut(pd_name)
             .ok_or_else(|| error(node, format!("there is no protection domain '{pd_name}' with content")))?;
-        let id = match node.attribute("id") {
-            Some(text) => number(document, node, "id", text)?,
+        let id = match number(document, node, "id")? {
+            Some(id) => id,
             None => (0..=MAX_CHANNEL_ID)
                 .find(|id| !pd.used_ids.contains(id))
                 .ok_or_else(|| error(node, format!("'{pd_name}' has no free channel id")))?,

@@ -13,6 +13,7 @@ mod link;
 mod pack;
 mod run;
 mod table;
+mod xml;
 
 #[derive(Parser)]
 #[command(name = "kinglet", about = "Host commands of the Kinglet operating system", version)]

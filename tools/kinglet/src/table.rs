@@ -14,12 +14,11 @@ use roxmltree::{Document, Node};
 use zerocopy::IntoBytes;
 
 use crate::board::Board;
-use crate::expand::at;
+use crate::xml::{at, number, parse};
 
 /// The table's bytes; an error starts with its line and column in the description.
 pub fn build(plain: &str, board: &Board, search_path: &[PathBuf]) -> Result<Vec<u8>, String> {
-    let document =
-        Document::parse(plain).map_err(|error| format!("{}:{}: {error}", error.pos().row, error.pos().col))?;
+    let document = parse(plain)?;
     let nodes: Vec<_> = document.descendants().filter(|node| node.has_tag_name("protection_domain")).collect();
     let names: HashMap<_, _> =
         nodes.iter().enumerate().filter_map(|(index, node)| Some((node.attribute("name")?, index as u16))).collect();
@@ -103,17 +102,6 @@ fn pd_entry(
         parent: parent.and_then(|parent| names.get(parent.attribute("name")?)).copied().unwrap_or(NO_PARENT),
         child_id: number("id")?.unwrap_or(0) as u16,
     })
-}
-
-fn number(document: &Document, node: Node, attribute: &str) -> Result<Option<u64>, String> {
-    let Some(text) = node.attribute(attribute) else { return Ok(None) };
-    let digits = text.replace('_', "");
-    let parsed = match digits.strip_prefix("0x") {
-        Some(hex) => u64::from_str_radix(hex, 16),
-        None => digits.parse(),
-    };
-    let error = |_| at(document, node.range().start, format!("{attribute}=\"{text}\" is not a number"));
-    parsed.map(Some).map_err(error)
 }
 
 fn padded(document: &Document, node: Node) -> Result<[u8; 64], String> {

@@ -3,6 +3,7 @@
 //! The composer judges the elements and attributes themselves; here what cannot be read is left out, so that each mistake is
 //! told once and by who knows best.
 
+use crate::xml::parse_number;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -99,7 +100,7 @@ impl<'a> System<'a> {
             let Some(name) = node.attribute("name") else { continue };
             let filled = || node.attribute("prefill_path").and_then(|path| file_bytes(Path::new(path)));
             let bytes = match node.attribute("size") {
-                Some(text) => number(text),
+                Some(text) => parse_number(text),
                 None => filled().and_then(|bytes| bytes.checked_next_multiple_of(PAGE_BYTES)),
             };
             regions.insert(name, Region { at: node.range().start, bytes, is_used: false });
@@ -133,7 +134,7 @@ impl<'a> System<'a> {
 }
 
 fn read_pd<'a>(node: Node<'a, 'a>) -> Option<Pd<'a>> {
-    let value = |attribute, default| node.attribute(attribute).map_or(Some(default), number);
+    let value = |attribute, default| node.attribute(attribute).map_or(Some(default), parse_number);
     let budget_us = value("budget", DEFAULT_BUDGET_US);
     let mut pd = Pd {
         name: node.attribute("name")?,
@@ -141,7 +142,7 @@ fn read_pd<'a>(node: Node<'a, 'a>) -> Option<Pd<'a>> {
         is_child: node.parent().is_some_and(|parent| parent.has_tag_name("protection_domain")),
         priority: value("priority", 0),
         budget_us,
-        period_us: node.attribute("period").map_or(budget_us, number),
+        period_us: node.attribute("period").map_or(budget_us, parse_number),
         passive: node.attribute("passive") == Some("true"),
         stack_bytes: value("stack_size", DEFAULT_STACK_BYTES),
         image: None,
@@ -203,13 +204,4 @@ fn read_channels<'a>(nodes: impl Iterator<Item = Node<'a, 'a>>, pds: &mut [Pd<'a
         channels.push(Channel { at: node.range().start, ends });
     }
     channels
-}
-
-/// A number as Microkit writes it.
-fn number(text: &str) -> Option<u64> {
-    let digits = text.replace('_', "");
-    match digits.strip_prefix("0x") {
-        Some(hex) => u64::from_str_radix(hex, 16).ok(),
-        None => digits.parse().ok(),
-    }
 }

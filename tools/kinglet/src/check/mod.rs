@@ -10,6 +10,7 @@
 //! | [`calls`] | protected calls: who may call whom, and whether caller and callee mean the same |
 //! | [`symbols`] | what the composer writes into programs; regions, stacks, channel ends |
 
+use crate::xml;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -85,8 +86,7 @@ impl Check<'_> {
 pub fn command(args: &Args) -> Result<ExitCode, String> {
     let text = fs::read_to_string(&args.system).map_err(|why| format!("{}: {why}", args.system.display()))?;
     let name = args.source.as_ref().unwrap_or(&args.system).display();
-    let document =
-        Document::parse(&text).map_err(|why| format!("{name}:{}:{}: {why}", why.pos().row, why.pos().col))?;
+    let document = xml::parse(&text).map_err(|why| format!("{name}:{why}"))?;
     let find = |path: &Path| {
         let here = PathBuf::from(".");
         args.search_path.iter().chain([&here]).map(|folder| folder.join(path)).find(|path| path.is_file())
