@@ -26,7 +26,7 @@ mod program;
 pub use contents::{Bundle, Limits};
 pub use envelope::{ENVELOPE_BYTES, Envelope, KEY_ID_BYTES, SIGNED_BYTES, key_id, sig_structure};
 pub use error::{Error, ManifestError, ProgramError};
-pub use manifest::{Digest, MAX_MODELS, Manifest, Name, Part, Restart, Version, sha256};
+pub use manifest::{Digest, MAX_MODELS, Manifest, Name, Part, Restart, Version, is_name, sha256};
 pub use program::{MAX_SEGMENTS, Program, Segment};
 
 /// Bytes of the longest manifest.

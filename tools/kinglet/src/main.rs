@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod board;
+mod bundle;
 mod check;
 mod expand;
 mod finish;
@@ -34,6 +35,8 @@ enum Command {
     Finish(finish::Args),
     /// Make one file of all models and their samples
     Pack(pack::Args),
+    /// Make keys, pack and sign apps, look into bundles
+    Bundle(bundle::Args),
     /// Boot an image in the board's emulator
     Run(run::Args),
 }
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Command::Graph(args) => graph::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Finish(args) => finish::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Pack(args) => pack::command(&args).map(|()| ExitCode::SUCCESS),
+        Command::Bundle(args) => bundle::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Run(args) => run::command(&args),
     };
     result.unwrap_or_else(|message| {
