@@ -5,6 +5,7 @@
 pub mod console;
 pub mod model;
 pub mod model_pack;
+pub mod rot;
 pub mod supervisor;
 pub mod system_table;
 pub mod timer;
