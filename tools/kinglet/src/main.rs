@@ -8,6 +8,7 @@ mod board;
 mod bundle;
 mod check;
 mod expand;
+mod features;
 mod finish;
 mod graph;
 mod link;
@@ -37,6 +38,8 @@ enum Command {
     Pack(pack::Args),
     /// Make keys, pack and sign apps, look into bundles
     Bundle(bundle::Args),
+    /// Compute the features of sound that a keyword model sees
+    Features(features::Args),
     /// Boot an image in the board's emulator
     Run(run::Args),
 }
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Command::Finish(args) => finish::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Pack(args) => pack::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Bundle(args) => bundle::command(&args).map(|()| ExitCode::SUCCESS),
+        Command::Features(args) => features::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Run(args) => run::command(&args),
     };
     result.unwrap_or_else(|message| {
