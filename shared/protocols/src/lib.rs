@@ -2,10 +2,12 @@
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
+pub mod block;
 pub mod console;
 pub mod model;
 pub mod model_pack;
 pub mod rot;
+pub mod storage;
 pub mod supervisor;
 pub mod system_table;
 pub mod timer;
