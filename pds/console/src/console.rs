@@ -63,6 +63,8 @@ pub struct Console<'a> {
     flush: Option<u32>,
     /// Own lines that found no room.
     unsaid: u64,
+    /// A file transfer has the terminal: a line in between would damage it.
+    raw: bool,
 }
 
 impl<'a> Console<'a> {
@@ -77,6 +79,7 @@ impl<'a> Console<'a> {
             query: None,
             flush: None,
             unsaid: 0,
+            raw: false,
         }
     }
 
@@ -93,12 +96,13 @@ impl<'a> Console<'a> {
             self.terminal.drop_view(&mut self.output);
             self.query = None;
             self.flush = None;
+            self.end_raw();
         }
     }
 
     /// Prints a line of the console's own.
     pub fn say(&mut self, text: fmt::Arguments<'_>) {
-        if self.output.room() < WORST_LINE {
+        if self.raw || self.output.room() < WORST_LINE {
             self.unsaid += 1;
             return;
         }
@@ -109,7 +113,9 @@ impl<'a> Console<'a> {
 
     /// Something between here and the screen broke off, perhaps within a line: goes to a new one and says so.
     pub fn say_interrupted(&mut self, text: fmt::Arguments<'_>) {
-        self.terminal.start_afresh(&mut self.output);
+        if !self.raw {
+            self.terminal.start_afresh(&mut self.output);
+        }
         self.say(text);
     }
 
@@ -117,7 +123,7 @@ impl<'a> Console<'a> {
     pub fn turn(&mut self, links: &mut impl Links) -> bool {
         let keys = self.pass_keys(links);
         let lines = self.take_lines(links);
-        if self.unsaid > 0 && self.output.room() >= WORST_LINE {
+        if self.unsaid > 0 && !self.raw && self.output.room() >= WORST_LINE {
             let unsaid = core::mem::take(&mut self.unsaid);
             self.say(format_args!("dropped {unsaid} lines of its own"));
         }
@@ -160,7 +166,7 @@ impl<'a> Console<'a> {
                 }
                 let slot = self.next;
                 self.next = (slot + 1) % MAX_CLIENTS;
-                if self.slots[slot].is_some() {
+                if self.slots[slot].is_some() && (!self.raw || slot == TERMINAL_OWNER) {
                     idle &= !self.take_items(slot, links);
                 }
             }
@@ -210,6 +216,12 @@ impl<'a> Console<'a> {
                 self.terminal.set_view(entry.text(), entry.argument as usize, &mut self.output);
             }
             kind::VIEW_DONE if owner => self.terminal.finish_view(&mut self.output),
+            kind::RAW_BEGIN if owner => {
+                self.terminal.drop_view(&mut self.output);
+                self.raw = true;
+            }
+            kind::RAW if owner && self.raw => self.output.put(entry.text()),
+            kind::RAW_END if owner => self.end_raw(),
             kind::CLEAR if owner => self.terminal.clear(&mut self.output),
             kind::SET_COLOUR if owner => self.terminal.colour = entry.argument == 1,
             kind::SET_LEVEL if owner => {
@@ -223,6 +235,12 @@ impl<'a> Console<'a> {
             _ => self.report_drops(slot),
         }
         true
+    }
+
+    fn end_raw(&mut self) {
+        if core::mem::take(&mut self.raw) {
+            self.terminal.start_afresh(&mut self.output);
+        }
     }
 
     fn set_level(&mut self, slot: u32, level: Level) {

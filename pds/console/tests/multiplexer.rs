@@ -138,7 +138,8 @@ proptest! {
         for (slot, bytes) in raw {
             let mut entry = [b'y'; size_of::<FromClient>()];
             entry[..32].copy_from_slice(&bytes);
-            entry[0] %= 12;
+            // The owner may do more (see the tests of transfers); nobody else may.
+            entry[0] %= if slot == TERMINAL_OWNER { kind::RAW_BEGIN } else { kind::RAW_END + 2 };
             world.clients[slot].push(FromClient::read_from_bytes(&entry).unwrap());
             settle(&mut console, &mut world);
             world.to_owner.clear();
@@ -252,4 +253,45 @@ fn a_flush_is_answered_when_all_is_out() {
     settle(&mut console, &mut world);
     let done = world.to_owner.pop_front().unwrap();
     assert_eq!((done.kind, done.argument, &world.screen[..]), (kind::DONE, 5, &b"bye\r\n"[..]));
+}
+
+#[test]
+fn during_a_file_transfer_nothing_else_goes_out() {
+    let (mut console, mut world) = (console(), World { uart_room: usize::MAX, ..World::default() });
+    let mut lines = Lines::new();
+    world.clients[TERMINAL_OWNER].push(FromClient::new(kind::VIEW).with_text(b"> "));
+    settle(&mut console, &mut world);
+    world.screen.clear();
+    world.clients[TERMINAL_OWNER].push(FromClient::new(kind::RAW_BEGIN));
+    world.clients[TERMINAL_OWNER].push(FromClient::new(kind::RAW).with_text(b"\x06C"));
+    // A client that is not the owner cannot write raw bytes, nor end the transfer.
+    world.clients[1].push(FromClient::new(kind::RAW_END));
+    world.clients[1].push(FromClient::new(kind::RAW).with_text(b"evil"));
+    lines.print(&mut world.clients[2], Level::Error, format_args!("waits"));
+    settle(&mut console, &mut world);
+    console.say(format_args!("waits too"));
+    settle(&mut console, &mut world);
+    assert!(world.screen.ends_with(b"\x06C"), "{:?}", String::from_utf8_lossy(&world.screen));
+    assert!(!String::from_utf8_lossy(&world.screen).contains("waits"));
+    world.screen.clear();
+    world.clients[TERMINAL_OWNER].push(FromClient::new(kind::RAW_END));
+    world.clients[TERMINAL_OWNER].push(FromClient::new(kind::RAW).with_text(b"late"));
+    settle(&mut console, &mut world);
+    let screen = String::from_utf8_lossy(&world.screen).into_owned();
+    assert!(screen.contains("b: error: waits") && screen.contains("dropped 1 lines of its own"), "{screen}");
+    assert!(!screen.contains("late") && !screen.contains("evil"), "{screen}");
+}
+
+#[test]
+fn a_transfer_ends_with_its_owner() {
+    let (mut console, mut world) = (console(), World { uart_room: usize::MAX, ..World::default() });
+    let mut lines = Lines::new();
+    world.clients[TERMINAL_OWNER].push(FromClient::new(kind::RAW_BEGIN));
+    settle(&mut console, &mut world);
+    lines.print(&mut world.clients[1], Level::Info, format_args!("hello"));
+    settle(&mut console, &mut world);
+    assert!(world.screen.is_empty());
+    console.restarted(TERMINAL_OWNER);
+    settle(&mut console, &mut world);
+    assert!(String::from_utf8_lossy(&world.screen).contains("a: hello"));
 }

@@ -55,6 +55,13 @@ pub mod kind {
     pub const CLEAR: u8 = 8;
     /// To the console: the input line is finished; it stays on the screen, and what follows begins on a new line.
     pub const VIEW_DONE: u8 = 9;
+    /// To the console: a file transfer begins. Until [`RAW_END`], or until the owner restarts, [`RAW`] bytes alone go to the
+    /// terminal; lines wait where they are.
+    pub const RAW_BEGIN: u8 = 10;
+    /// To the console: bytes that go to the terminal as they are. Ignored outside a transfer.
+    pub const RAW: u8 = 11;
+    /// To the console: the transfer is over.
+    pub const RAW_END: u8 = 12;
     /// To the owner: bytes that were typed.
     pub const INPUT: u8 = 64;
     /// To the owner: what is known about slot `argument`: its log level, and a [`super::ClientStatus`] in `bytes`.
