@@ -18,6 +18,10 @@ build := build
 # Aliases of boards are names of their folders here too.
 board_dir := $(or $(wildcard boards/$(BOARD)),$(patsubst %/,%,$(dir $(shell grep -l '^aliases.*"$(BOARD)"' boards/*/board.toml))))
 board := $(notdir $(board_dir))
+# The board that this one is like, if it says so: its kernel is the one that systems are composed for.
+machine := $(or $(shell sed -n 's/^like = "\(.*\)"$$/\1/p' $(board_dir)/board.toml),$(board))
+# The accelerator's firmware, where the board has one.
+npu_option = $(if $(shell grep -x '\[devices.npu\]' $(board_dir)/board.toml),--npu $(npu_firmware))
 out := $(build)/$(board)/$(CONFIG)$(if $(MICROKIT_SDK),-sel4)
 sdk := $(build)/sdk
 image := $(out)/kinglet.img
@@ -31,8 +35,7 @@ $(error BOARD=$(BOARD) is not one of: $(notdir $(wildcard boards/*)))
 endif
 
 # Every folder in these is a package whose program has the folder's name.
-# `npu` is a library so far, for the programs of tests/systems.
-pds := $(filter-out npu,$(notdir $(patsubst %/,%,$(dir $(wildcard pds/*/Cargo.toml drivers/*/Cargo.toml)))))
+pds := $(notdir $(patsubst %/,%,$(dir $(wildcard pds/*/Cargo.toml drivers/*/Cargo.toml))))
 comma := ,
 empty :=
 space := $(empty) $(empty)
@@ -46,6 +49,8 @@ cargo_build = $(CARGO) build --locked $(if $(VERBOSE),,--quiet)
 pd_target := riscv64gc-unknown-none-elf
 kernel_target := riscv64imac-unknown-none-elf
 kinglet = $(CARGO_TARGET_DIR)/debug/kinglet
+npu_target_dir = $(CARGO_TARGET_DIR)-npu
+npu_firmware = $(npu_target_dir)/$(pd_target)/release/npu-firmware
 microkit = $(if $(MICROKIT_SDK),MICROKIT_SDK=$(MICROKIT_SDK) $(MICROKIT_SDK)/bin/microkit,$(sdk)/bin/microkit)
 search_path = $(out) $(out)/pds
 
@@ -84,10 +89,10 @@ kernel: $(toolchain)
 # A folder in the shape of an official SDK, so that both are used alike.
 .PHONY: sdk
 sdk: tools kernel
-	@mkdir -p $(sdk)/bin $(sdk)/board/$(board)/$(CONFIG)/elf
+	@mkdir -p $(sdk)/bin $(sdk)/board/$(machine)/$(CONFIG)/elf
 	@cp -f $(CARGO_TARGET_DIR)/debug/microkit $(CARGO_TARGET_DIR)/debug/microkit-audit $(sdk)/bin/
-	@cp -f $(CARGO_TARGET_DIR)/$(kernel_target)/release/kernel $(sdk)/board/$(board)/$(CONFIG)/elf/kernel.elf
-	@cp -f $(board_dir)/board.toml $(sdk)/board/$(board)/$(CONFIG)/board.toml
+	@cp -f $(CARGO_TARGET_DIR)/$(kernel_target)/release/kernel $(sdk)/board/$(machine)/$(CONFIG)/elf/kernel.elf
+	@cp -f boards/$(machine)/board.toml $(sdk)/board/$(machine)/$(CONFIG)/board.toml
 
 .PHONY: pds
 pds: tools
@@ -105,13 +110,13 @@ image: pds $(if $(MICROKIT_SDK),,sdk) ## Compose the image of a board, for the b
 	@$(kinglet) expand $(SYSTEM) --board $(board) --search-path $(search_path) \
 		--table $(out)/system_table.bin --output $(out)/$(basename $(notdir $(SYSTEM))).system
 	@$(kinglet) check $(out)/$(basename $(notdir $(SYSTEM))).system --source $(SYSTEM) --search-path $(search_path)
-	@$(microkit) $(out)/$(basename $(notdir $(SYSTEM))).system --board $(board) --config $(CONFIG) \
+	@$(microkit) $(out)/$(basename $(notdir $(SYSTEM))).system --board $(machine) --config $(CONFIG) \
 		--search-path $(search_path) -o $(image) -r $(out)/report.txt
 
 .PHONY: run
-run: image ## Build, boot in the emulator, do the main job, open the console
+run: image $(if $(npu_option),npu-firmware) ## Build, boot in the emulator, do the main job, open the console
 	$(call say,booting)
-	@$(kinglet) run $(image) --board $(board)
+	@$(kinglet) run $(image) --board $(board) $(npu_option)
 
 .PHONY: graph
 graph: image ## Draw the system: build/BOARD/CONFIG/system.svg
@@ -124,20 +129,18 @@ graph: image ## Draw the system: build/BOARD/CONFIG/system.svg
 .PHONY: audit
 audit: image ## Read the finished image: who can touch what, and is that what the description says
 	@$(if $(MICROKIT_SDK),echo "audit: only images for the built-in kernel can be read" >&2; exit 1,)
-	@$(sdk)/bin/microkit-audit $(out)/$(basename $(notdir $(SYSTEM))).system --board $(board) --config $(CONFIG) \
+	@$(sdk)/bin/microkit-audit $(out)/$(basename $(notdir $(SYSTEM))).system --board $(machine) --config $(CONFIG) \
 		--search-path $(search_path) -o $(image)
 
 .PHONY: gdb
-gdb: image ## Boot, halt before the first instruction, open a debugger
-	@tools/gdb.sh $(kinglet) $(image) $(board) $(CARGO_TARGET_DIR)/$(kernel_target)/release/kernel $(out)/pds
+gdb: image $(if $(npu_option),npu-firmware) ## Boot, halt before the first instruction, open a debugger
+	@tools/gdb.sh "$(kinglet) run $(image) --board $(board) $(npu_option)" $(out) $(CARGO_TARGET_DIR)/$(kernel_target)/release/kernel $(out)/pds
 
 # The accelerator's firmware has its own linker script and processor, and thus its own folder.
-npu_target_dir := $(CARGO_TARGET_DIR)-npu
-npu_firmware := $(npu_target_dir)/$(pd_target)/release/npu-firmware
 .PHONY: npu-firmware
 npu-firmware: $(toolchain)
 	$(call say,building the accelerator's firmware)
-	@RUSTFLAGS="-Ctarget-feature=+v,+zvl512b" KINGLET_BOARD_DIR=$(abspath $(board_dir)) CARGO_TARGET_DIR=$(npu_target_dir) \
+	@RUSTFLAGS="-Ctarget-feature=+v,+zvl512b" KINGLET_BOARD_DIR=$(abspath boards/$(machine)) CARGO_TARGET_DIR=$(npu_target_dir) \
 		$(cargo_build) $(BUILD_STD) --release --target $(pd_target) -p npu-firmware --features machine
 
 # The programs of tests/systems, finished like all others.
@@ -155,7 +158,7 @@ test-programs: tools npu-firmware
 	@cp -f $(npu_firmware) $(test_programs)/npu-firmware.elf
 	@$(kinglet) pack ml-runtime/models $(wildcard $(or $(KINGLET_MODELS),../shared/models)) --output $(test_programs)/models.pack
 
-system_tests = $(CARGO_TARGET_DIR)/debug/system-tests --programs $(test_programs) $(out)/pds --kinglet $(kinglet) --config $(CONFIG) --board $(board) \
+system_tests = $(CARGO_TARGET_DIR)/debug/system-tests --programs $(test_programs) $(out)/pds --kinglet $(kinglet) --config $(CONFIG) --board $(machine) \
 	$(if $(MICROKIT_SDK),--sdk $(MICROKIT_SDK) --official,--sdk $(sdk)) --output $(build)/tests/$(CONFIG)
 
 .PHONY: systems

@@ -1,13 +1,14 @@
 #!/bin/sh
 # `make gdb`: boots an image under a debugger, halted before the first instruction.
 #
-#   tools/gdb.sh KINGLET IMAGE BOARD KERNEL_ELF PD_FOLDER
+#   tools/gdb.sh RUN OUTPUT_FOLDER KERNEL_ELF PD_FOLDER
 #
-# The console goes to a file beside the image. In the debugger, `pd shell` loads the symbols of a protection domain.
+# The console goes to a file in the output folder. In the debugger, `pd shell` loads the symbols of a protection domain.
 set -eu
 
-kinglet=$1 image=$2 board=$3 kernel=$4 pds=$5
-console=$(dirname "$image")/console.log
+# RUN is the command that boots the image, without the options for the debugger.
+run=$1 out=$2 kernel=$3 pds=$4
+console=$out/console.log
 
 debugger=
 for candidate in gdb-multiarch riscv64-unknown-elf-gdb; do
@@ -25,7 +26,7 @@ if [ -z "$debugger" ]; then
 fi
 
 commands=$(mktemp)
-"$kinglet" run "$image" --board "$board" --debugger --timeout-s 86400 </dev/null >"$console" 2>&1 &
+$run --debugger --timeout-s 86400 </dev/null >"$console" 2>&1 &
 emulator=$!
 # The emulator is a child of the runner: both go, also when the debugger is interrupted.
 trap 'pkill -P $emulator 2>/dev/null; kill $emulator 2>/dev/null; rm -f "$commands"' EXIT INT TERM

@@ -41,7 +41,7 @@ step() {
 }
 
 # The whole system, without a terminal: the main job's verdict is the exit status.
-main_job() { make run CONFIG="$1" TOOLCHAIN="$2" </dev/null; }
+main_job() { make run CONFIG="$1" TOOLCHAIN="$2" BOARD="${3:-qemu_virt_riscv64}" </dev/null; }
 
 step host "logic on the host: kernel core, composer, rings, drivers, shell, inference" \
     "$CARGO" test --locked --workspace
@@ -56,6 +56,7 @@ step main-debug "the main job, debug configuration" main_job debug "$toolchain"
 step wiring "system.xml with one thing changed at a time, against the programs that were built" \
     "$CARGO" test --locked -p kinglet --features built-system --test system_xml
 step main-release "the main job, release configuration" main_job release "$toolchain"
+step main-minimal "the same system.xml on the board without accelerator" main_job debug "$toolchain" qemu_virt_riscv64_minimal
 if [ "$toolchain" = auto ] && command -v apt-get >/dev/null; then
     # The other way to build: a distribution's toolchain, the standard library compiled here.
     step build-std "the main job, built with the distribution's toolchain" main_job release build-std

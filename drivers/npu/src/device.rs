@@ -116,6 +116,16 @@ impl<R: Registers> Accelerator<R> {
         self.registers.acknowledge();
     }
 
+    /// Operators that it began.
+    pub fn heartbeat(&self) -> u32 {
+        self.registers.heartbeat()
+    }
+
+    /// The memory that it shares with the system: where that begins, and its bytes.
+    pub fn window(&self) -> (u64, u64) {
+        self.registers.window()
+    }
+
     /// What it counted.
     pub fn counters(&self) -> Counters {
         self.registers.counters()

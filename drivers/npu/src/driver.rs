@@ -21,6 +21,10 @@ pub enum Fate {
     Cancelled,
     /// It took longer than its limit.
     TimedOut,
+    /// The accelerator's heartbeat stopped.
+    Hung,
+    /// Somebody asked for a reset.
+    Reset,
     /// The accelerator crashed in it; its error registers.
     Crashed {
         /// Cause, as the accelerator's hart numbers them.
@@ -63,17 +67,30 @@ pub struct Totals {
     pub cancelled: u64,
     /// Timed out.
     pub timed_out: u64,
+    /// Hung.
+    pub hung: u64,
     /// Crashed.
     pub crashed: u64,
     /// Nonsense.
     pub nonsense: u64,
+    /// Asked for.
+    pub asked: u64,
 }
 
 impl Totals {
-    /// All resets for a job's sake.
+    /// All resets but the first one.
     pub fn resets(&self) -> u64 {
-        self.cancelled + self.timed_out + self.crashed + self.nonsense
+        self.cancelled + self.timed_out + self.hung + self.crashed + self.nonsense + self.asked
     }
+}
+
+/// How long the driver waits for the accelerator.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// For a reset. One that takes longer will not come.
+    pub reset_ticks: u64,
+    /// For the next beat of its heart while it runs a job.
+    pub beat_ticks: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -98,18 +115,19 @@ pub struct Driver<R> {
     phase: Phase,
     /// When the oldest job became the oldest, or was given anew.
     begun_ticks: u64,
+    /// The heartbeat when it was last seen to have gone on since then, and when that was.
+    heart: (u32, u64),
     next_job: u64,
-    reset_limit_ticks: u64,
+    patience: Patience,
     totals: Totals,
 }
 
 impl<R: Registers> Driver<R> {
-    /// A driver of the accelerator behind `registers`, which is reset first. A reset that takes longer than
-    /// `reset_limit_ticks` is one that will not come.
+    /// A driver of the accelerator behind `registers`, which is reset first.
     ///
     /// # Errors
     /// If there is no such accelerator.
-    pub fn new(registers: R, now_ticks: u64, reset_limit_ticks: u64) -> Result<Self, NotFound> {
+    pub fn new(registers: R, now_ticks: u64, patience: Patience) -> Result<Self, NotFound> {
         let mut accelerator = Accelerator::find(registers)?;
         accelerator.reset();
         Ok(Driver {
@@ -117,8 +135,9 @@ impl<R: Registers> Driver<R> {
             jobs: Deque::new(),
             phase: Phase::Resetting(now_ticks),
             begun_ticks: now_ticks,
+            heart: (0, now_ticks),
             next_job: 1,
-            reset_limit_ticks,
+            patience,
             totals: Totals::default(),
         })
     }
@@ -138,7 +157,7 @@ impl<R: Registers> Driver<R> {
         self.jobs.push_back(Pending { command, limit_ticks, cancelled: false }).map_err(|_| SubmitError::Full)?;
         self.next_job += 1;
         if first {
-            self.begun_ticks = now_ticks;
+            self.begin_oldest(now_ticks);
         }
         // While it resets, jobs wait here; the ring has a place for each that the queue has.
         if self.phase == Phase::Ready && self.accelerator.give(&command).is_err() {
@@ -169,14 +188,14 @@ impl<R: Registers> Driver<R> {
             Phase::Lost => self.end_oldest(Fate::Lost, now_ticks),
             Phase::Resetting(_) if self.accelerator.is_reset() => {
                 self.phase = Phase::Ready;
-                self.begun_ticks = now_ticks;
+                self.begin_oldest(now_ticks);
                 for pending in &self.jobs {
                     // The ring was emptied, and has a place for each.
                     let _ = self.accelerator.give(&pending.command);
                 }
                 self.look(now_ticks)
             }
-            Phase::Resetting(since) if now_ticks.saturating_sub(since) > self.reset_limit_ticks => {
+            Phase::Resetting(since) if now_ticks.saturating_sub(since) > self.patience.reset_ticks => {
                 self.phase = Phase::Lost;
                 self.end_oldest(Fate::Lost, now_ticks)
             }
@@ -189,12 +208,41 @@ impl<R: Registers> Driver<R> {
     pub fn wake_ticks(&self) -> Option<u64> {
         match self.phase {
             Phase::Lost => None,
-            Phase::Resetting(since) => Some(since.saturating_add(self.reset_limit_ticks).saturating_add(1)),
+            Phase::Resetting(since) => Some(since.saturating_add(self.patience.reset_ticks).saturating_add(1)),
             Phase::Ready => {
                 let oldest = self.jobs.front()?;
-                Some(self.begun_ticks.saturating_add(oldest.limit_ticks).saturating_add(1))
+                let limit_ticks = self.begun_ticks.saturating_add(oldest.limit_ticks);
+                let beat_ticks = self.heart.1.saturating_add(self.patience.beat_ticks);
+                Some(limit_ticks.min(beat_ticks).saturating_add(1))
             }
         }
+    }
+
+    /// Resets the accelerator, and tries again with one that was lost. The oldest job ends; the others begin anew.
+    pub fn reset(&mut self, now_ticks: u64) -> Option<Outcome> {
+        self.totals.asked += 1;
+        self.begin_reset(now_ticks);
+        self.end_oldest(Fate::Reset, now_ticks)
+    }
+
+    /// Jobs under way.
+    pub fn waiting(&self) -> usize {
+        self.jobs.len()
+    }
+
+    /// Whether it waits for a reset to be done.
+    pub fn is_resetting(&self) -> bool {
+        matches!(self.phase, Phase::Resetting(_))
+    }
+
+    /// Whether the accelerator obeys no more.
+    pub fn is_lost(&self) -> bool {
+        self.phase == Phase::Lost
+    }
+
+    /// The memory that the accelerator shares with the system: where that begins, and its bytes.
+    pub fn window(&self) -> (u64, u64) {
+        self.accelerator.window()
     }
 
     /// Whether the accelerator obeys and nothing is under way.
@@ -214,7 +262,7 @@ impl<R: Registers> Driver<R> {
 
     fn look(&mut self, now_ticks: u64) -> Option<Outcome> {
         let heard = self.accelerator.hear();
-        let Some(oldest) = self.jobs.front() else {
+        let Some(oldest) = self.jobs.front().copied() else {
             // Nothing was asked, so there is nothing to say.
             if heard != Ok(None) || self.accelerator.has_crashed() {
                 self.begin_reset(now_ticks);
@@ -233,17 +281,33 @@ impl<R: Registers> Driver<R> {
             }
             Ok(None) if oldest.cancelled => Fate::Cancelled,
             Ok(None) if now_ticks.saturating_sub(self.begun_ticks) > oldest.limit_ticks => Fate::TimedOut,
+            Ok(None) if self.heart_has_stopped(now_ticks) => Fate::Hung,
             Ok(None) => return None,
         };
         let counter = match fate {
             Fate::Cancelled => &mut self.totals.cancelled,
             Fate::TimedOut => &mut self.totals.timed_out,
+            Fate::Hung => &mut self.totals.hung,
             Fate::Crashed { .. } => &mut self.totals.crashed,
             _ => &mut self.totals.nonsense,
         };
         *counter += 1;
         self.begin_reset(now_ticks);
         self.end_oldest(fate, now_ticks)
+    }
+
+    /// The oldest job is the one that runs from now on.
+    fn begin_oldest(&mut self, now_ticks: u64) {
+        self.begun_ticks = now_ticks;
+        self.heart = (self.accelerator.heartbeat(), now_ticks);
+    }
+
+    fn heart_has_stopped(&mut self, now_ticks: u64) -> bool {
+        let beats = self.accelerator.heartbeat();
+        if beats != self.heart.0 {
+            self.heart = (beats, now_ticks);
+        }
+        now_ticks.saturating_sub(self.heart.1) > self.patience.beat_ticks
     }
 
     fn begin_reset(&mut self, now_ticks: u64) {
@@ -253,7 +317,7 @@ impl<R: Registers> Driver<R> {
 
     fn end_oldest(&mut self, fate: Fate, now_ticks: u64) -> Option<Outcome> {
         let ended = self.jobs.pop_front()?;
-        self.begun_ticks = now_ticks;
+        self.begin_oldest(now_ticks);
         Some(Outcome { job: ended.command.job, fate })
     }
 }

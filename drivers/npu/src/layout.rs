@@ -8,7 +8,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 /// Value of [`offset::ID`].
 pub const ID: u32 = u32::from_le_bytes(*b"KNPU");
 /// Value of [`offset::VERSION`].
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Entries of each ring.
 pub const RING_ENTRIES: u32 = 16;
 /// Bytes of the control page.
@@ -44,6 +44,10 @@ pub mod offset {
     pub const TAKEN: usize = 0x40;
     /// Read: answers given.
     pub const ANSWERED: usize = 0x44;
+    /// Read: physical address of the memory that the accelerator shares with the system.
+    pub const WINDOW: usize = 0x48;
+    /// Read: its bytes.
+    pub const WINDOW_BYTES: usize = 0x50;
 
     /// Write: a new value, and the doorbell, reset the accelerator, whatever it is doing.
     pub const RESET: usize = 0x80;
@@ -157,8 +161,8 @@ pub struct Answer {
     pub vector_operators: u32,
     /// Bytes of tensors moved without computing anything.
     pub bytes_copied: u64,
-    /// Always 0.
-    pub reserved: u64,
+    /// Its instructions, but a vector instruction counts as often as there are vector registers that it works on.
+    pub vector_work: u64,
 }
 
 /// Bytes of an entry of either ring.

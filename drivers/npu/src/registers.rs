@@ -41,7 +41,9 @@ register_structs! {
         (0x038 => instructions: ReadOnly<u64>),
         (0x040 => taken: ReadOnly<u32>),
         (0x044 => answered: ReadOnly<u32>),
-        (0x048 => _reserved0),
+        (0x048 => window: ReadOnly<u64>),
+        (0x050 => window_bytes: ReadOnly<u64>),
+        (0x058 => _reserved0),
         (0x080 => reset: WriteOnly<u32>),
         (0x084 => given: ReadWrite<u32>),
         (0x088 => seen: ReadWrite<u32>),
@@ -81,6 +83,8 @@ const _: () = {
     assert!(offset_of!(Block, instructions) == offset::INSTRUCTIONS);
     assert!(offset_of!(Block, taken) == offset::TAKEN);
     assert!(offset_of!(Block, answered) == offset::ANSWERED);
+    assert!(offset_of!(Block, window) == offset::WINDOW);
+    assert!(offset_of!(Block, window_bytes) == offset::WINDOW_BYTES);
     assert!(offset_of!(Block, reset) == offset::RESET);
     assert!(offset_of!(Block, given) == offset::GIVEN);
     assert!(offset_of!(Block, seen) == offset::SEEN);
@@ -125,6 +129,10 @@ pub trait Registers {
     fn answered(&self) -> u32;
     /// What was counted.
     fn counters(&self) -> Counters;
+    /// Operators begun.
+    fn heartbeat(&self) -> u32;
+    /// Where the memory that it shares with the system begins, and its bytes.
+    fn window(&self) -> (u64, u64);
     /// How many commands this driver, or the one before it, has given.
     fn given(&self) -> u32;
     /// Asks for a reset.
@@ -198,6 +206,14 @@ impl Registers for Device<'_> {
             error_pc: self.block.error_pc.get(),
             error_value: self.block.error_value.get(),
         }
+    }
+
+    fn heartbeat(&self) -> u32 {
+        self.block.heartbeat.get()
+    }
+
+    fn window(&self) -> (u64, u64) {
+        (self.block.window.get(), self.block.window_bytes.get())
     }
 
     fn given(&self) -> u32 {

@@ -41,8 +41,9 @@ impl Control {
         self.write(offset, self.read(offset).wrapping_add(value));
     }
 
-    /// After power-on or reset: forgets all commands and answers under way.
-    pub fn start(&self) {
+    /// After power-on or reset: forgets all commands and answers under way. `window` is where the shared memory begins,
+    /// and its bytes.
+    pub fn start(&self, window: (usize, usize)) {
         self.write(offset::STATE, state::STARTING);
         let reset = self.read(offset::RESET);
         self.write(offset::TAKEN, self.read(offset::GIVEN));
@@ -51,6 +52,8 @@ impl Control {
         self.write64(offset::ERROR_PC, 0);
         self.write64(offset::ERROR_VALUE, 0);
         self.write(offset::VERSION, VERSION);
+        self.write64(offset::WINDOW, window.0 as u64);
+        self.write64(offset::WINDOW_BYTES, window.1 as u64);
         fence();
         self.write(offset::ID, ID);
         self.write(offset::RESET_DONE, reset);

@@ -89,7 +89,9 @@ extern "C" fn begin() -> ! {
     let board = Board::get();
     board.set_up();
     let control = Control::new(board.control);
-    control.start();
+    control.start((board.shared, board.shared_bytes));
+    // A driver that asked for the reset waits for it.
+    board.complete();
     let mut jobs = Jobs::new(board.shared, board.shared_bytes);
     loop {
         board.drain_doorbell();

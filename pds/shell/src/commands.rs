@@ -1,5 +1,6 @@
 //! What can be typed: one table for running, help and completion.
 
+use crate::npu::Action;
 use crate::words::Words;
 use core::fmt;
 use protocols::console::Level;
@@ -21,6 +22,8 @@ pub enum Argument {
     Script,
     /// `on` or `off`.
     Switch,
+    /// What can be done with the accelerator.
+    Npu,
     /// Anything.
     Free,
 }
@@ -65,6 +68,13 @@ pub const COMMANDS: &[Spec] = &[
     spec("models", "", "models: sizes, work of one inference, how often each ran, how many inputs there are", &[], 0),
     spec("infer", "MODEL INPUT", "run a model on one of its inputs, by number", &[Argument::Model, Argument::Free], 2),
     spec(
+        "npu",
+        "[reset|hang|crash|nonsense]",
+        "the accelerator: state and counts; reset it, or make its next job a fault",
+        &[Argument::Npu],
+        0,
+    ),
+    spec(
         "log",
         "[PD|all [LEVEL]]",
         "what was logged and lost; or what is printed: off error warning info debug",
@@ -101,6 +111,8 @@ pub enum Command<'a> {
         /// Number of the input.
         input: usize,
     },
+    /// `npu`
+    Npu(Action),
     /// `log`; without a name, of all.
     Log {
         /// Whose.
@@ -208,6 +220,13 @@ pub fn parse(words: &Words) -> Result<Command<'_>, CommandError<'_>> {
             let word = second.unwrap_or("");
             Command::Infer { model: needed, input: word.parse().map_err(|_| bad(word, "the number of an input"))? }
         }
+        "npu" => match first {
+            None => Command::Npu(Action::Status),
+            Some(word) => {
+                let wanted = "one of: reset hang crash nonsense";
+                Command::Npu(Action::from_word(word).ok_or(bad(word, wanted))?)
+            }
+        },
         "log" => {
             let wanted = "a level: off error warning info debug";
             let level = second.map(|word| Level::from_name(word).ok_or(bad(word, wanted))).transpose()?;
@@ -276,6 +295,8 @@ mod tests {
     fn commands() {
         assert_eq!(answer("log all debug"), "Log { of: Some(\"all\"), level: Some(Debug) }");
         assert_eq!(answer("infer digits 3"), "Infer { model: \"digits\", input: 3 }");
+        assert_eq!((answer("npu"), answer("npu reset")), ("Npu(Status)".into(), "Npu(Reset)".into()));
+        assert_eq!(answer("npu explode"), "npu: 'explode' is not one of: reset hang crash nonsense");
         assert_eq!(answer("sleep 0.25"), "Sleep(250000)");
         assert_eq!(answer("sleep 86400"), "Sleep(86400000000)");
         assert_eq!(answer("poweroff"), "PowerOff(0)");

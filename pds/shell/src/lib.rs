@@ -11,6 +11,7 @@ pub mod editor;
 pub mod history;
 pub mod keys;
 pub mod models;
+pub mod npu;
 pub mod reports;
 pub mod runner;
 pub mod scripts;

@@ -9,6 +9,7 @@
 //! | `timer_channel` | calls to the timer; may be left out |
 //! | link `models`, `models_data`, `models_data_size` | the model runner, and tensors shared with it; may be left out |
 //! | `model_pack`, `model_pack_size` | the models' names and inputs, read-only; may be left out |
+//! | link `npu` | the accelerator's driver; may be left out |
 //! | `scripts`, `scripts_size` | scripts, read-only; may be left out |
 //! | `power` | the register that switches the machine off; may be left out |
 #![no_std]
@@ -20,6 +21,7 @@ use core::sync::atomic::{AtomicU8, AtomicU64};
 use protocols::console::{self, FromClient, FromConsole, Lines, Outbox};
 use protocols::model::{self, JobResult};
 use protocols::model_pack::ModelPack;
+use protocols::npu;
 use protocols::supervisor::{self, Answer, ChildStats, REGION_WORDS, Request, State};
 use protocols::system_table::SystemTable;
 use protocols::timer::Timer;
@@ -50,6 +52,7 @@ struct Wires {
     /// When the timer expires.
     armed_us: Option<u64>,
     runner: Option<Runner<'static, ChannelNotifier>>,
+    npu: Option<Link<npu::Request, npu::Reply>>,
     power: Option<NonNull<u32>>,
 }
 
@@ -100,6 +103,8 @@ fn init() -> Domain {
         Runner::new(link, data)
     });
 
+    let npu = ring::link!(npu: npu::Request, npu::Reply, npu::PROTOCOL, npu::VERSION);
+    let npu = npu.unwrap_or_else(|error| panic!("link npu: {error}"));
     let console_pd = own.and_then(|own| table.peer(own, console.notifier().channel() as u16));
     let shell = SHELL.take();
     shell.set_facts(Facts {
@@ -121,6 +126,7 @@ fn init() -> Domain {
         timer_child,
         armed_us: None,
         runner,
+        npu,
         power,
     };
     let mut domain = Domain { shell, wires };
@@ -224,6 +230,19 @@ impl World for Wires {
 
     fn output(&mut self, result: &JobResult, into: &mut [u8]) -> usize {
         self.runner.as_ref().map_or(0, |runner| runner.output(result, into))
+    }
+
+    fn ask_npu(&mut self, request: npu::Request) -> Result<(), &'static str> {
+        let link = self.npu.as_mut().ok_or("this system has no accelerator")?;
+        let _ = link.poll();
+        let sent = link.is_connected() && link.push(&request).is_ok();
+        sent.then_some(()).ok_or("the accelerator's driver takes no requests now")
+    }
+
+    fn npu_reply(&mut self) -> Option<npu::Reply> {
+        let link = self.npu.as_mut()?;
+        let _ = link.poll();
+        link.pop().ok()?
     }
 
     fn power_off(&mut self, code: u8) {

@@ -9,6 +9,7 @@ use crate::editor::{Editor, Outcome};
 use crate::history::History;
 use crate::keys::{CANCEL_BYTE, Decoder};
 use crate::models;
+use crate::npu::Action;
 use crate::reports::{Clients, Facts, Report};
 use crate::units::Micros;
 use crate::words::{self, Words};
@@ -18,6 +19,7 @@ use protocols::console::{ALL_CLIENTS, CHUNK, FromClient, Level, MAX_CHUNKS, MAX_
 use protocols::model;
 use protocols::supervisor::{NO_CHILD, Request, op};
 
+mod accelerator;
 mod jobs;
 mod waiting;
 
@@ -84,6 +86,12 @@ enum Activity {
         give_up_us: u64,
         model: usize,
         input: usize,
+    },
+    /// Waiting for the accelerator's driver.
+    AskingNpu {
+        token: u32,
+        give_up_us: u64,
+        action: Action,
     },
     /// Waiting until what was printed is out.
     PoweringOff {
@@ -191,6 +199,7 @@ impl<'a> Shell<'a> {
             | Activity::AskingModel { give_up_us, .. }
             | Activity::Inferring { give_up_us, .. }
             | Activity::Querying { give_up_us, .. }
+            | Activity::AskingNpu { give_up_us, .. }
             | Activity::PoweringOff { give_up_us, .. } => Some(*give_up_us),
         }
     }
@@ -410,6 +419,7 @@ impl<'a> Shell<'a> {
                 self.ask_model(0, world);
             }
             Command::Infer { model, input } => self.infer(model, input, world),
+            Command::Npu(action) => self.ask_npu(action, world),
         }
     }
 

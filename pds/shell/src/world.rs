@@ -3,6 +3,7 @@
 use core::fmt;
 use protocols::console::{FromClient, FromConsole};
 use protocols::model;
+use protocols::npu;
 use protocols::supervisor::{Answer, ChildStats, Request};
 
 /// Why a job was not submitted.
@@ -69,6 +70,14 @@ pub trait World {
     fn runner_reply(&mut self) -> Option<RunnerReply>;
     /// Copies the start of the output that a job's reply names, as much as there is room for; gives how much that is.
     fn output(&mut self, result: &model::JobResult, into: &mut [u8]) -> usize;
+
+    /// Sends a request to the accelerator's driver.
+    ///
+    /// # Errors
+    /// Why that is not possible, as a text.
+    fn ask_npu(&mut self, request: npu::Request) -> Result<(), &'static str>;
+    /// The next reply of the accelerator's driver.
+    fn npu_reply(&mut self) -> Option<npu::Reply>;
 
     /// Switches the machine off with this exit status. Returns only if the machine cannot do that.
     fn power_off(&mut self, code: u8);

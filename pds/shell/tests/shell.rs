@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use protocols::console::{self, CHUNK, ClientStatus, FromClient, FromConsole, Level, kind};
 use protocols::model;
 use protocols::model_pack;
+use protocols::npu;
 use protocols::supervisor::{Answer, ChildStats, Request, State, op, result};
 use protocols::system_table::*;
 use shell::reports::Facts;
@@ -36,6 +37,9 @@ struct Machine {
     jobs: Vec<(u32, u32, Vec<u8>)>,
     replies: VecDeque<RunnerReply>,
     output: Vec<u8>,
+    no_npu: bool,
+    npu_requests: Vec<npu::Request>,
+    npu_replies: VecDeque<npu::Reply>,
     powered_off: Option<u8>,
 }
 
@@ -99,6 +103,16 @@ impl World for Machine {
         let length = self.output.len().min(into.len());
         into[..length].copy_from_slice(&self.output[..length]);
         length
+    }
+    fn ask_npu(&mut self, request: npu::Request) -> Result<(), &'static str> {
+        if self.no_npu {
+            return Err("this system has no accelerator");
+        }
+        self.npu_requests.push(request);
+        Ok(())
+    }
+    fn npu_reply(&mut self) -> Option<npu::Reply> {
+        self.npu_replies.pop_front()
     }
     fn power_off(&mut self, code: u8) {
         self.powered_off = Some(code);

@@ -6,6 +6,7 @@ pub mod block;
 pub mod console;
 pub mod model;
 pub mod model_pack;
+pub mod npu;
 pub mod rot;
 pub mod storage;
 pub mod supervisor;

@@ -1,5 +1,6 @@
 //! Boots an image in the board's emulator, types what the test types, and gathers what it prints.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -17,6 +18,8 @@ const MOST_OUTPUT_BYTES: usize = 16 << 20;
 #[derive(Debug, Deserialize)]
 pub struct Board {
     emulator: Emulator,
+    #[serde(default)]
+    devices: BTreeMap<String, toml::Value>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -55,6 +58,13 @@ impl Board {
         let path = boards.join(name).join("board.toml");
         let text = std::fs::read_to_string(&path).map_err(|why| format!("{}: {why}", path.display()))?;
         toml::from_str(&text).map_err(|why| format!("{}: {why}", path.display()))
+    }
+}
+
+impl Board {
+    /// Whether it has this device.
+    pub fn has(&self, device: &str) -> bool {
+        self.devices.contains_key(device)
     }
 }
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::emulator::Outcome;
 
 /// The file's content. Every key has a default, so an empty file expects a judge that passes.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Expect {
     /// Texts that lines of the console contain, in this order.
@@ -20,7 +20,8 @@ pub struct Expect {
     pub exit: i32,
     /// The machine is stopped after so many seconds, and the test has failed.
     pub timeout_s: u32,
-    /// The machine has the accelerator, which runs `npu-firmware.elf` from the programs' folder.
+    /// The machine has the accelerator, which runs `npu-firmware.elf` from the programs' folder; the whole system's machine
+    /// has it where the board has.
     pub accelerator: bool,
     /// Count instructions exactly: one takes one nanosecond, and the run repeats.
     pub exact: bool,
@@ -35,7 +36,7 @@ pub struct Expect {
 }
 
 /// Something typed: the text, then the raw bytes, and both again as often as said.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Input {
     /// Typed once the console has printed this, after what the input before waited for. Nothing: at once.

@@ -194,7 +194,10 @@ fn run_one(args: &Args, board: &Board, test: &Test) -> Result<Outcome, String> {
         Image::Composed(folder) => compose(args, &test.name, folder)?,
         Image::Ready(image) => image.clone(),
     };
-    let outcome = emulator::boot(board, &image, &args.programs[0], &test.expect)?;
+    // The whole system is composed for all that the board has.
+    let whole = matches!(test.image, Image::Ready(_));
+    let expect = Expect { accelerator: test.expect.accelerator || whole && board.has("npu"), ..test.expect.clone() };
+    let outcome = emulator::boot(board, &image, &args.programs[0], &expect)?;
     let console = args.output.join(format!("{}.console", test.name));
     std::fs::write(&console, outcome.lines.join("\n")).map_err(|why| format!("{}: {why}", console.display()))?;
     match test.expect.judge(&outcome, &args.config) {

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::xml::parse_number;
+
 /// The part of `board.toml` that host commands use. The tables `[kernel]` and below it are the composer's.
 #[derive(Debug, Deserialize)]
 pub struct Board {
@@ -17,7 +19,14 @@ pub struct Board {
     pub aliases: Vec<String>,
     /// One line about it.
     pub description: String,
+    /// The board that this one is, but for the devices that are left out of it: `[kernel]`, `[emulator]` and `[devices]` are
+    /// that one's. A system is composed for that board's kernel.
+    pub like: Option<String>,
+    /// With `like`: the devices that this board has of that one's.
+    #[serde(default)]
+    pub keep: Vec<String>,
     /// The clock and other facts that the system table passes on.
+    #[serde(default)]
     pub kernel: KernelFacts,
     /// Device name → key → value.
     #[serde(default)]
@@ -27,7 +36,7 @@ pub struct Board {
 }
 
 /// What the host commands need of `[kernel]`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub struct KernelFacts {
     /// Ticks per second of the `time` register.
     pub timebase_hz: u64,
@@ -98,10 +107,46 @@ impl Board {
         Err(BoardError::Unknown { wanted: wanted.to_owned(), known })
     }
 
-    /// Reads one `board.toml`.
+    /// Reads one `board.toml`, and that of the board it is like.
     pub fn load(path: &Path) -> Result<Board, BoardError> {
+        let malformed = |why: String| BoardError::Malformed { path: path.to_path_buf(), why };
+        let board = Board::read(path)?;
+        match &board.like {
+            Some(like) => {
+                let boards = path.parent().and_then(Path::parent).unwrap_or(Path::new("."));
+                let full = Board::read(&boards.join(like).join("board.toml"))?;
+                board.made_like(full).map_err(malformed)
+            }
+            None if board.kernel.timebase_hz == 0 => Err(malformed("[kernel] lacks timebase_hz".into())),
+            None => Ok(board),
+        }
+    }
+
+    /// This board, with what it has of the `full` one that it is like.
+    fn made_like(mut self, full: Board) -> Result<Board, String> {
+        if !self.devices.is_empty() || self.emulator.is_some() || self.kernel.timebase_hz != 0 {
+            return Err(format!("[kernel], [devices] and [emulator] are those of board {}", full.name));
+        }
+        if full.like.is_some() {
+            return Err(format!("board {} is itself like another one", full.name));
+        }
+        if let Some(unknown) = self.keep.iter().find(|device| !full.devices.contains_key(*device)) {
+            return Err(format!("keep: board {} has no device '{unknown}'", full.name));
+        }
+        self.devices = full.devices.into_iter().filter(|(device, _)| self.keep.contains(device)).collect();
+        (self.kernel, self.emulator) = (full.kernel, full.emulator);
+        Ok(self)
+    }
+
+    fn read(path: &Path) -> Result<Board, BoardError> {
         let text = fs::read_to_string(path).map_err(|why| BoardError::Unreadable { path: path.to_path_buf(), why })?;
         toml::from_str(&text).map_err(|why| BoardError::Malformed { path: path.to_path_buf(), why: why.to_string() })
+    }
+
+    /// The number `device.key`.
+    pub fn number(&self, device: &str, key: &str) -> Result<u64, String> {
+        let text = self.value(device, key)?;
+        parse_number(&text).ok_or_else(|| format!("{device}.{key} of board {} is not a number", self.name))
     }
 
     /// The text of `${device.key}`: numbers as Microkit descriptions write them.
@@ -122,5 +167,33 @@ impl Board {
                 Err(format!("device {device} of board {} has no '{key}'; it has: {known}", self.name))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_minimal_board_is_the_full_one_without_devices() {
+        let boards = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../boards");
+        let full = Board::find(&boards, "qemu_virt_riscv64").unwrap();
+        let minimal = Board::find(&boards, "qemu_virt_riscv64_minimal").unwrap();
+        assert_eq!(minimal.kernel.timebase_hz, full.kernel.timebase_hz);
+        assert_eq!(minimal.devices.keys().collect::<Vec<_>>(), ["power", "timer", "uart"]);
+        assert!(full.devices.contains_key("npu") && minimal.emulator.is_some());
+    }
+
+    #[test]
+    fn boards_that_are_like_another_say_nothing_twice() {
+        let board = |text: &str| toml::from_str::<Board>(&format!("name='n'\ndescription=''\n{text}")).unwrap();
+        let full = || board("[kernel]\ntimebase_hz=7\n[devices.x]\nirq=1\n[devices.y]\nirq=2");
+        let like = |rest: &str| board(&format!("like='n'\n{rest}"));
+        let made = like("keep=['y']").made_like(full()).unwrap();
+        assert_eq!((made.kernel.timebase_hz, made.devices.len(), made.number("y", "irq")), (7, 1, Ok(2)));
+        let error = |rest: &str| like(rest).made_like(full()).unwrap_err();
+        assert_eq!(error("keep=['z']"), "keep: board n has no device 'z'");
+        assert!(error("[devices.x]\nirq=1").contains("are those of board n"));
+        assert!(like("").made_like(like("")).unwrap_err().contains("itself like another"));
     }
 }

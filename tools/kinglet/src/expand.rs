@@ -1,11 +1,12 @@
 //! `kinglet expand`: from `system.xml` and a board to a description that any Microkit tool accepts.
 //!
-//! `system.xml` is a Microkit system description with three additions, so that one file serves every board and stays
+//! `system.xml` is a Microkit system description with four additions, so that one file serves every board and stays
 //! readable:
 //!
 //! - `${device.key}` in an attribute is a value of `boards/BOARD/board.toml`;
 //! - `<if device="npu">…</if>` keeps its content where the board has that device, `<if not="npu">…</if>` where it lacks it;
-//! - `<link>` stands for the regions, maps and channel by which two protection domains talk (see [`crate::link`]).
+//! - `<link>` stands for the regions, maps and channel by which two protection domains talk (see [`crate::link`]);
+//! - `window="npu"` places a region in the memory that a device shares with the system (see [`crate::window`]).
 //!
 //! Lines keep their numbers: what is left out becomes blank, what is added stands on the line of the element that asked
 //! for it. So an error that the composer reports for the expanded file names the line in `system.xml` too.
@@ -18,7 +19,7 @@ use roxmltree::{Document, Node};
 
 use crate::board::Board;
 use crate::xml::{at, parse};
-use crate::{link, table};
+use crate::{link, table, window};
 
 /// Arguments of `kinglet expand`.
 #[derive(clap::Args)]
@@ -31,7 +32,7 @@ pub struct Args {
     /// Folder of the boards
     #[arg(long, default_value = "boards")]
     boards: PathBuf,
-    /// Folders with the programs of the protection domains, for their sizes in the system table
+    /// Folders with the programs of the protection domains and the files that fill regions, for their sizes
     #[arg(long, num_args = 1..)]
     search_path: Vec<PathBuf>,
     /// The plain description to write
@@ -47,7 +48,7 @@ pub fn command(args: &Args) -> Result<(), String> {
     let board = Board::find(&args.boards, &args.board).map_err(|error| error.to_string())?;
     let source = fs::read_to_string(&args.system).map_err(|why| format!("{}: {why}", args.system.display()))?;
     let name = args.system.display().to_string();
-    let plain = expand(&source, &board).map_err(|error| format!("{name}:{error}"))?;
+    let plain = expand(&source, &board, &args.search_path).map_err(|error| format!("{name}:{error}"))?;
     fs::write(&args.output, &plain).map_err(|why| format!("{}: {why}", args.output.display()))?;
     if let Some(path) = &args.table {
         let bytes = table::build(&plain, &board, &args.search_path).map_err(|error| format!("{name}:{error}"))?;
@@ -85,10 +86,11 @@ pub fn blank(source: &str, range: Range<usize>) -> Edit {
 }
 
 /// The plain description of `source` for `board`; an error starts with its line and column.
-pub fn expand(source: &str, board: &Board) -> Result<String, String> {
+pub fn expand(source: &str, board: &Board, search_path: &[PathBuf]) -> Result<String, String> {
     let chosen = choose(source, board)?;
     let filled = fill(&chosen, board)?;
-    link::expand(&filled)
+    let linked = link::expand(&filled, board)?;
+    window::expand(&linked, board, search_path)
 }
 
 /// Resolves `<if>`.
@@ -162,6 +164,10 @@ fn fill(source: &str, board: &Board) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn expand(source: &str, board: &Board) -> Result<String, String> {
+        super::expand(source, board, &[])
+    }
 
     fn board() -> Board {
         toml::from_str(

@@ -11,7 +11,9 @@
 //! alone), each mapped `rw` in its writer and `r` in the other, and one channel with notifications both ways. In the PD
 //! at an end called `NAME` it sets the symbols `NAME_tx`, `NAME_tx_size` (own region), `NAME_rx`, `NAME_rx_size` (the
 //! peer's region) and `NAME_channel`. With `data="0x8000"` on the link, both map a further region `rw`: `NAME_data`, `NAME_data_size`.
-//! `id` on an end fixes the channel's id; otherwise it is the lowest free one.
+//! `id` on an end fixes the channel's id; otherwise it is the lowest free one. `window="npu"` on the link places that region in
+//! the memory that the device shares with the system ([`crate::window`]); there, an end with `data_address="true"` also gets
+//! `NAME_data_address`, the region's physical address, by which it names places in it to the device.
 //!
 //! Addresses are chosen in the 2 MiB that hold the stack's top, so that a link costs no page table: from
 //! [`FIRST_VADDR`] up, an unmapped page after each region.
@@ -20,6 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use roxmltree::{Document, Node};
 
+use crate::board::Board;
 use crate::expand::{Edit, apply, blank};
 use crate::xml::{at, number, parse};
 
@@ -37,6 +40,7 @@ struct End<'a> {
     pd: &'a str,
     name: &'a str,
     id: u64,
+    data_address: bool,
 }
 
 /// What is added to one PD.
@@ -50,12 +54,12 @@ struct Pd {
 }
 
 /// Replaces every `<link>` in `source`; errors start with line and column.
-pub fn expand(source: &str) -> Result<String, String> {
+pub fn expand(source: &str, board: &Board) -> Result<String, String> {
     let document = parse(source)?;
     let mut pds = collect_pds(source, &document)?;
     let mut edits = Vec::new();
     for node in document.root_element().children().filter(|node| node.has_tag_name("link")) {
-        let text = expand_link(&document, node, &mut pds)?;
+        let text = expand_link(&document, node, board, &mut pds)?;
         let range = node.range();
         let mut edit = blank(source, range);
         edit.text.insert_str(0, &text);
@@ -101,7 +105,7 @@ fn id_of(node: Node) -> Option<u64> {
     node.attribute("id")?.parse().ok()
 }
 
-fn expand_link(document: &Document, node: Node, pds: &mut BTreeMap<&str, Pd>) -> Result<String, String> {
+fn expand_link(document: &Document, node: Node, board: &Board, pds: &mut BTreeMap<&str, Pd>) -> Result<String, String> {
     let error = |node: Node, message: String| at(document, node.range().start, message);
     let allow = |node: Node, known: &[&str]| match node.attributes().find(|a| !known.contains(&a.name())) {
         Some(other) => {
@@ -110,7 +114,7 @@ fn expand_link(document: &Document, node: Node, pds: &mut BTreeMap<&str, Pd>) ->
         }
         None => Ok(()),
     };
-    allow(node, &["bytes", "data"])?;
+    allow(node, &["bytes", "data", "window"])?;
     let bytes = number(document, node, "bytes")?;
     let bytes = bytes.ok_or_else(|| error(node, "<link> needs bytes=\"SIZE\" of a region".into()))?;
     let data = number(document, node, "data")?;
@@ -120,15 +124,20 @@ fn expand_link(document: &Document, node: Node, pds: &mut BTreeMap<&str, Pd>) ->
         }
     }
 
+    let window = node.attribute("window");
+    if window.is_some() && data.is_none() {
+        return Err(error(node, "window=\"DEVICE\" is about the region of data=\"SIZE\", which is missing".into()));
+    }
+
     let elements: Vec<_> = node.children().filter(Node::is_element).collect();
     let [first, second] = elements[..] else {
         return Err(error(node, format!("<link> takes two <end> elements, not {}", elements.len())));
     };
-    let mut take_end = |node: Node<'_, '_>| -> Result<(String, String, u64), String> {
+    let mut take_end = |node: Node<'_, '_>| -> Result<(String, String, u64, bool), String> {
         if !node.has_tag_name("end") {
             return Err(error(node, format!("<link> takes <end> elements, not <{}>", node.tag_name().name())));
         }
-        allow(node, &["pd", "name", "id"])?;
+        allow(node, &["pd", "name", "id", "data_address"])?;
         let pd_name = node.attribute("pd").ok_or_else(|| error(node, "<end> needs pd=\"NAME\"".into()))?;
         let name = node.attribute("name").ok_or_else(|| error(node, "<end> needs name=\"NAME\"".into()))?;
         let pd = pds
@@ -141,12 +150,17 @@ fn expand_link(document: &Document, node: Node, pds: &mut BTreeMap<&str, Pd>) ->
                 .ok_or_else(|| error(node, format!("'{pd_name}' has no free channel id")))?,
         };
         pd.used_ids.insert(id);
-        Ok((pd_name.to_owned(), name.to_owned(), id))
+        let data_address = match node.attribute("data_address") {
+            None | Some("false") => false,
+            Some("true") if window.is_some() => true,
+            Some(_) => return Err(error(node, "data_address is true or false, on a link with a window".into())),
+        };
+        Ok((pd_name.to_owned(), name.to_owned(), id, data_address))
     };
-    let (first_pd, first_name, first_id) = take_end(first)?;
-    let (second_pd, second_name, second_id) = take_end(second)?;
-    let a = End { pd: &first_pd, name: &first_name, id: first_id };
-    let b = End { pd: &second_pd, name: &second_name, id: second_id };
+    let (first_pd, first_name, id, data_address) = take_end(first)?;
+    let a = End { pd: &first_pd, name: &first_name, id, data_address };
+    let (second_pd, second_name, id, data_address) = take_end(second)?;
+    let b = End { pd: &second_pd, name: &second_name, id, data_address };
 
     let mut text = String::new();
     for (own, peer) in [(&a, &b), (&b, &a)] {
@@ -157,9 +171,15 @@ fn expand_link(document: &Document, node: Node, pds: &mut BTreeMap<&str, Pd>) ->
     }
     if let Some(bytes) = data {
         let region = format!("{}.{}.data", b.pd, b.name);
-        text += &format!(r#"<memory_region name="{region}" size="{bytes:#x}"/>"#);
+        let place = window.map(|device| format!(r#" window="{device}""#)).unwrap_or_default();
+        text += &format!(r#"<memory_region name="{region}" size="{bytes:#x}"{place}/>"#);
         for end in [&a, &b] {
             map(pds, end, &region, bytes, "rw", "data").map_err(|message| error(node, message))?;
+            let placed = window.is_some_and(|device| board.devices.contains_key(device));
+            if let Some(pd) = pds.get_mut(end.pd).filter(|_| placed && end.data_address) {
+                let symbol = format!("{}_data_address", end.name);
+                pd.maps += &format!(r#"<setvar symbol="{symbol}" region_paddr="{region}"/>"#);
+            }
         }
     }
     text += "<channel>";
@@ -202,8 +222,12 @@ mod tests {
 LINK
 </system>"#;
 
+    fn board(devices: &str) -> Board {
+        toml::from_str(&format!("name='b'\ndescription=''\nkernel={{timebase_hz=7}}\n{devices}")).unwrap()
+    }
+
     fn with(link: &str) -> Result<String, String> {
-        expand(&SYSTEM.replace("LINK", link))
+        expand(&SYSTEM.replace("LINK", link), &board(""))
     }
 
     #[test]
@@ -223,6 +247,16 @@ LINK
         assert_eq!(ends[1].attribute("id"), Some("0"));
         assert_eq!(ends[1].attribute("setvar_id"), Some("y_channel"));
         assert_eq!(plain.lines().count(), SYSTEM.lines().count(), "lines keep their numbers");
+    }
+
+    #[test]
+    fn an_end_may_know_where_the_data_lie_in_the_window() {
+        let link = r#"<link bytes="0x2000" data="0x3000" window="npu"><end pd="p" name="x"/><end pd="q" name="y" data_address="true"/></link>"#;
+        let plain = expand(&SYSTEM.replace("LINK", link), &board("[devices.npu]")).unwrap();
+        assert!(plain.contains(r#"<memory_region name="q.y.data" size="0x3000" window="npu"/>"#));
+        assert!(plain.contains(r#"<setvar symbol="y_data_address" region_paddr="q.y.data"/>"#));
+        assert!(!plain.contains("x_data_address"));
+        assert!(!with(link).unwrap().contains("data_address"), "a board without the device");
     }
 
     #[test]
@@ -255,6 +289,11 @@ LINK
             (r#"<link bytes="0x1000"><end name="x"/><end pd="q" name="y"/></link>"#.into(), "needs pd"),
             (r#"<link bytes="0x1000"><map/><end pd="q" name="y"/></link>"#.into(), "not <map>"),
             (format!(r#"<link bytes="0x200000">{ends}</link>"#), "do not fit"),
+            (format!(r#"<link bytes="0x1000" window="npu">{ends}</link>"#), "which is missing"),
+            (
+                r#"<link bytes="0x1000" data="0x1000"><end pd="p" name="x" data_address="true"/><end pd="q" name="y"/></link>"#.into(),
+                "on a link with a window",
+            ),
             (format!(r#"<x><link bytes="0x1000">{ends}</link></x>"#), "directly below"),
         ];
         for (link, expected) in cases {

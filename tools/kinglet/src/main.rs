@@ -15,6 +15,7 @@ mod link;
 mod pack;
 mod run;
 mod table;
+mod window;
 mod xml;
 
 #[derive(Parser)]

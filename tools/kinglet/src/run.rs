@@ -27,7 +27,7 @@ pub struct Args {
     /// Count instructions exactly: one takes one nanosecond of virtual time
     #[arg(long)]
     exact: bool,
-    /// Firmware of the accelerator, which the machine then has
+    /// Firmware of the accelerator; boards that have the device `npu` need it
     #[arg(long)]
     npu: Option<PathBuf>,
     /// Wait for a debugger before the first instruction
@@ -58,6 +58,11 @@ pub fn command(args: &Args) -> Result<ExitCode, String> {
         return Err(format!("{}: there is no such image; `make image` builds it", args.image.display()));
     }
     let interactive = io::stdin().is_terminal() && io::stdout().is_terminal();
+    let accelerated = board.devices.contains_key("npu");
+    if accelerated != args.npu.is_some() {
+        let hint = if accelerated { "has an accelerator: name its firmware with --npu" } else { "has no accelerator" };
+        return Err(format!("board {} {hint}", board.name));
+    }
     let line = command_line(emulator, args, interactive);
     if interactive {
         eprintln!("Booting {} ({}). Leave with `poweroff`, or with Ctrl-A X.", board.name, board.description);

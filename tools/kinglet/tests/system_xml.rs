@@ -62,8 +62,8 @@ const CHANGES: [Change; 13] = [
     Change {
         from: r#"<end pd="shell" name="models" />"#,
         to: r#"<end pd="shell" name="modles" />"#,
-        at: r#"<link bytes="0x2000" data="0x10000"><end pd="shell""#,
-        says: "'shell' has no link 'modles'; it has: console, models, supervisor; did you mean 'models'?",
+        at: r#"<link bytes="0x2000" data="0x10000" window="npu"><end pd="shell""#,
+        says: "'shell' has no link 'modles'; it has: console, models, npu, supervisor; did you mean 'models'?",
     },
     Change {
         from: r#"<link bytes="0x3000"><end pd="uart""#,
@@ -96,7 +96,7 @@ const CHANGES: [Change; 13] = [
         says: "'model_runner' needs a memory region at 'arena', and no map gives it",
     },
     Change {
-        from: r#" data="0x10000""#,
+        from: r#" data="0x10000" window="npu""#,
         to: "",
         at: r#"<protection_domain name="shell""#,
         says: "'shell' needs a memory region at 'models_data', and no map gives it; add data=\"SIZE\" to the link 'models'",
@@ -108,8 +108,8 @@ const CHANGES: [Change; 13] = [
         says: "the program of 'console' answers no calls",
     },
     Change {
-        from: r#"setvar_id="timer_channel""#,
-        to: r#"setvar_id="timer""#,
+        from: r#"<end pd="shell" id="20" pp="true" setvar_id="timer_channel""#,
+        to: r#"<end pd="shell" id="20" pp="true" setvar_id="timer""#,
         at: r#"<end pd="shell" id="20""#,
         says: "the program of 'shell' has no symbol 'timer'",
     },

@@ -16,12 +16,16 @@ pub struct State {
     pub answered: u32,
     pub seen: u32,
     pub crashes: u32,
+    pub heartbeat: u32,
     /// Does not even hear the doorbell.
     pub deaf: bool,
     pub interrupt: bool,
     pub commands: [Command; RING_ENTRIES as usize],
     pub answers: [Answer; RING_ENTRIES as usize],
 }
+
+/// The memory that it shares with the system.
+pub const WINDOW: (u64, u64) = (0x1_0000_0000, 0x10_0000);
 
 /// The device. Clones are the same one.
 #[derive(Clone)]
@@ -39,6 +43,7 @@ impl Fake {
             answered: 0,
             seen: 0,
             crashes: 0,
+            heartbeat: 0,
             deaf: false,
             interrupt: false,
             commands: Default::default(),
@@ -106,6 +111,14 @@ impl Registers for Fake {
 
     fn counters(&self) -> Counters {
         Counters { error_cause: 5, crashes: self.0.borrow().crashes, ..Counters::default() }
+    }
+
+    fn heartbeat(&self) -> u32 {
+        self.0.borrow().heartbeat
+    }
+
+    fn window(&self) -> (u64, u64) {
+        WINDOW
     }
 
     fn given(&self) -> u32 {

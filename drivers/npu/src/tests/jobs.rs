@@ -3,11 +3,12 @@
 use proptest::prelude::*;
 
 use super::device::Fake;
-use crate::driver::{Driver, Fate, MAX_JOBS, Outcome, SubmitError};
+use crate::driver::{Driver, Fate, MAX_JOBS, Outcome, Patience, SubmitError};
 use crate::layout::{Command, operation, provoke};
 
 const LIMIT: u64 = 100;
 const RESET_LIMIT: u64 = 1000;
+const PATIENCE: Patience = Patience { reset_ticks: RESET_LIMIT, beat_ticks: 5000 };
 
 fn run() -> Command {
     Command { operation: operation::RUN, ..Command::default() }
@@ -18,7 +19,7 @@ fn fault(model_at: u32) -> Command {
 }
 
 fn driver(fake: &Fake) -> Driver<Fake> {
-    Driver::new(fake.clone(), 0, RESET_LIMIT).unwrap()
+    Driver::new(fake.clone(), 0, PATIENCE).unwrap()
 }
 
 /// Lets the accelerator work, and time pass, until nothing is left to do.
@@ -39,7 +40,7 @@ fn settle(driver: &mut Driver<Fake>, fake: &Fake, now: &mut u64) -> Vec<Outcome>
 fn another_device_is_refused() {
     let fake = Fake::new();
     fake.0.borrow_mut().id = 7;
-    assert_eq!(Driver::new(fake, 0, RESET_LIMIT).err().map(|error| error.id), Some(7));
+    assert_eq!(Driver::new(fake, 0, PATIENCE).err().map(|error| error.id), Some(7));
 }
 
 #[test]
@@ -96,6 +97,46 @@ fn an_accelerator_that_does_not_obey_loses_its_jobs() {
 }
 
 #[test]
+fn an_accelerator_whose_heart_stops_has_hung() {
+    let fake = Fake::new();
+    let (mut driver, mut now) = (driver(&fake), 0);
+    settle(&mut driver, &fake, &mut now);
+    driver.submit(&fault(provoke::HANG), u64::MAX, now).unwrap();
+    fake.step();
+    // As long as it beats, the job goes on.
+    for _ in 0..5 {
+        now += PATIENCE.beat_ticks;
+        assert_eq!(driver.turn(now), None);
+        fake.0.borrow_mut().heartbeat += 1;
+    }
+    now += 1;
+    assert_eq!(driver.turn(now), None);
+    assert_eq!(driver.wake_ticks(), Some(now + PATIENCE.beat_ticks + 1));
+    assert_eq!(driver.turn(now + PATIENCE.beat_ticks + 1), Some(Outcome { job: 1, fate: Fate::Hung }));
+    assert_eq!(driver.totals().hung, 1);
+}
+
+#[test]
+fn a_reset_ends_the_oldest_job_and_brings_a_lost_accelerator_back() {
+    let fake = Fake::new();
+    let (mut driver, mut now) = (driver(&fake), 0);
+    settle(&mut driver, &fake, &mut now);
+    driver.submit(&run(), LIMIT, now).unwrap();
+    driver.submit(&run(), LIMIT, now).unwrap();
+    assert_eq!(driver.reset(now), Some(Outcome { job: 1, fate: Fate::Reset }));
+    assert!(driver.is_resetting() && driver.waiting() == 1);
+    assert!(matches!(settle(&mut driver, &fake, &mut now)[..], [Outcome { job: 2, fate: Fate::Answered(_) }]));
+    fake.0.borrow_mut().deaf = true;
+    driver.reset(now);
+    settle(&mut driver, &fake, &mut now);
+    assert!(driver.is_lost());
+    fake.0.borrow_mut().deaf = false;
+    driver.reset(now);
+    settle(&mut driver, &fake, &mut now);
+    assert!(driver.is_idle());
+}
+
+#[test]
 fn impossible_indices_are_nonsense() {
     let fake = Fake::new();
     let (mut driver, mut now) = (driver(&fake), 0);
@@ -114,7 +155,7 @@ fn a_driver_that_starts_anew_ends_what_was_under_way() {
     first.submit(&fault(provoke::HANG), LIMIT, now).unwrap();
     fake.step();
     fake.step();
-    let mut second = Driver::new(fake.clone(), now, RESET_LIMIT).unwrap();
+    let mut second = Driver::new(fake.clone(), now, PATIENCE).unwrap();
     second.submit(&run(), LIMIT, now).unwrap();
     let outcomes = settle(&mut second, &fake, &mut now);
     assert!(matches!(outcomes[..], [Outcome { job: 1, fate: Fate::Answered(_) }]));

@@ -47,6 +47,16 @@ impl Shell<'_> {
                     }
                 }
             }
+            Activity::AskingNpu { token, give_up_us, action } => {
+                match core::iter::from_fn(|| world.npu_reply()).find(|reply| reply.job == token) {
+                    Some(reply) => self.npu_replied(&reply, action, world),
+                    None if now < give_up_us => return false,
+                    None => {
+                        self.activity = Activity::Idle;
+                        world.print(format_args!("npu: the driver does not answer"));
+                    }
+                }
+            }
             Activity::Querying { give_up_us, .. } if now < give_up_us => return false,
             Activity::Querying { .. } => {
                 self.activity = Activity::Idle;

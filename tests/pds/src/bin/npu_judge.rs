@@ -5,7 +5,7 @@
 
 use core::ptr::NonNull;
 
-use npu::driver::{Driver, Fate, Outcome};
+use npu::driver::{Driver, Fate, Outcome, Patience};
 use npu::layout::{Command, operation, provoke, status};
 use npu::registers::{Block, Device, LineBlock};
 use protocols::model_pack::ModelPack;
@@ -76,7 +76,11 @@ fn init() -> impl Handler {
     // SAFETY: the region has more than these bytes, as is checked below.
     let output = unsafe { memory_region_symbol!(work: *mut u8).add(ARENA_BYTES) };
     let now = rdtime();
-    let driver = Driver::new(Device { block, doorbell, completion }, now, 1000 * TICKS_PER_MS);
+    let driver = Driver::new(
+        Device { block, doorbell, completion },
+        now,
+        Patience { reset_ticks: 1000 * TICKS_PER_MS, beat_ticks: 1000 * TICKS_PER_MS },
+    );
     let driver = driver.unwrap_or_else(|error| panic!("{error}"));
     let pack = ModelPack::parse(models).unwrap_or_else(|error| panic!("{error}"));
     let mut judge = Judge {

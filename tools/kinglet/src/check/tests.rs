@@ -65,10 +65,14 @@ fn load(path: &str) -> Result<Program, String> {
     Ok(program)
 }
 
+fn board() -> crate::board::Board {
+    toml::from_str("name='b'\ndescription=''").unwrap()
+}
+
 /// What is said of a description, `LINE: ` and the message each.
 fn said(source: &str) -> Vec<String> {
     // Links are written as in system.xml.
-    let text = crate::link::expand(source).unwrap();
+    let text = crate::link::expand(source, &board()).unwrap();
     let document = Document::parse(&text).unwrap();
     let findings = check(&text, &document, |_| Some(0x2001), load);
     let say = |finding: &Finding| {
@@ -224,7 +228,7 @@ fn who_writes_a_region_of_a_link_may_write_it_alone() {
 #[test]
 fn both_ends_of_a_link_use_the_same_regions() {
     let source = system(("", "client", ""), ("", "server", ""), &LINK.replace("<link", r#"<link data="0x1000""#));
-    let plain = crate::link::expand(&source).unwrap();
+    let plain = crate::link::expand(&source, &board()).unwrap();
     let (front, back) = plain.split_once(r#"name="b""#).unwrap();
     let other = r#"<memory_region name="other" size="0x2000"/></system>"#;
     let with = |back: String| format!("{front}name=\"b\"{}", back.replace("</system>", other));
