@@ -23,8 +23,7 @@
 //! # }
 //! ```
 //!
-//! Operators: `ADD`, `AVERAGE_POOL_2D`, `CONV_2D`, `DEPTHWISE_CONV_2D`, `DEQUANTIZE`, `FULLY_CONNECTED`, `LEAKY_RELU`,
-//! `LOGISTIC`, `MAX_POOL_2D`, `MUL`, `QUANTIZE`, `RELU`, `RESHAPE`, `SOFTMAX`, `SUB`, `TANH`, on int8 with one scale a tensor or one a channel. All others are refused by name.
+//! docs/add-a-model.md lists the operators and their limits. All others are refused by name.
 #![cfg_attr(not(test), no_std)]
 #![deny(unsafe_code)]
 

@@ -5,7 +5,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use crate::error::{LoadError, OpName};
 use crate::flatbuffer::{Table, Vector};
 use crate::node::Node;
-use crate::op::{Op, RESHAPE};
+use crate::op::{Op, is_reshape};
 use crate::plan::{Block, Blocks, Slot, plan};
 use crate::tensor::{Place, Tensor, TensorRecord};
 
@@ -350,7 +350,7 @@ impl Loader<'_> {
     fn share(&mut self) {
         for index in 0..self.operators.len() {
             let record = self.operators[index];
-            if record.code != RESHAPE {
+            if !is_reshape(record.code) {
                 continue;
             }
             let tensors =

@@ -129,6 +129,33 @@ impl<'t> Node<'t> {
         }
     }
 
+    /// Input `i`, which must be constant whole numbers.
+    pub fn constants(&self, i: usize, reason: &'static str) -> Result<Constants<'t>, LoadError> {
+        let tensor = self.input(i)?;
+        match (tensor.element(), tensor.constant()) {
+            (Some(ElementType::Int32), Some(values)) => Ok(Constants { values, size: 4 }),
+            (Some(ElementType::Int64), Some(values)) => Ok(Constants { values, size: 8 }),
+            _ => Err(self.refuse(reason)),
+        }
+    }
+
+    /// The dimension of `tensor` that `axis` names, where −1 is the last one.
+    pub fn axis(&self, axis: i64, tensor: &Tensor<'_>) -> Result<usize, LoadError> {
+        let rank = tensor.dims().len();
+        let from_start = if axis < 0 { axis.saturating_add(rank as i64) } else { axis };
+        match usize::try_from(from_start) {
+            Ok(axis) if axis < rank => Ok(axis),
+            _ => Err(self.refuse("its axis is not a dimension of its input")),
+        }
+    }
+
+    /// Checks that `a` and `b` have elements of one type and, if they are quantised, mean the same by them.
+    pub fn same_values(&self, a: &Tensor<'_>, b: &Tensor<'_>) -> Result<(), LoadError> {
+        self.require(a.element() == b.element(), "its inputs and outputs have different types")?;
+        let same = a.scale() == b.scale() && a.zero_point() == b.zero_point();
+        self.require(same, "its inputs and outputs are quantised differently")
+    }
+
     /// The multiplier for `real`, which must be a positive number that the arithmetic can represent.
     pub fn multiplier(&self, real: f64) -> Result<Multiplier, LoadError> {
         self.require(real > 0.0 && real < (1u64 << 30) as f64, "its scales give a factor that is out of range")?;
@@ -150,6 +177,35 @@ impl<'t> Node<'t> {
             _ => return Err(self.refuse("its fused activation is not supported")),
         };
         Ok(Finish { zero_point: output.zero_point(), min, max })
+    }
+}
+
+/// Constant whole numbers of 32 or 64 bits.
+#[derive(Clone, Copy)]
+pub struct Constants<'t> {
+    values: &'t [u8],
+    size: usize,
+}
+
+impl Constants<'_> {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.values.len() / self.size
+    }
+
+    /// Number `index`; 0 behind the last one.
+    pub fn get(&self, index: usize) -> i64 {
+        let bytes = self.values.get(index * self.size..).unwrap_or_default();
+        match (self.size, bytes.first_chunk(), bytes.first_chunk()) {
+            (8, Some(wide), _) => i64::from_le_bytes(*wide),
+            (4, _, Some(narrow)) => i64::from(i32::from_le_bytes(*narrow)),
+            _ => 0,
+        }
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = i64> {
+        (0..self.len()).map(|index| self.get(index))
     }
 }
 

@@ -4,13 +4,21 @@ use crate::accelerate::Kernels;
 use crate::error::{InvokeError, LoadError};
 use crate::kernels::activation::{self, Activation};
 use crate::kernels::add::Add;
+use crate::kernels::broadcast::Choice;
 use crate::kernels::conv::Conv;
 use crate::kernels::depthwise::{Decoded, Depthwise};
 use crate::kernels::fully_connected::FullyConnected;
+use crate::kernels::join::Join;
 use crate::kernels::mul::Mul;
 use crate::kernels::pool::{Kind, Pool};
 use crate::kernels::quantize::Quantize;
+use crate::kernels::reduce::{self, Extreme, Reduce};
+use crate::kernels::reshape;
+use crate::kernels::resize::Resize;
+use crate::kernels::slice;
 use crate::kernels::softmax::Softmax;
+use crate::kernels::transpose_conv::TransposeConv;
+use crate::kernels::walk::Move;
 use crate::memory::{Memory, signed, signed_mut};
 use crate::node::Node;
 
@@ -18,44 +26,91 @@ use crate::node::Node;
 pub(crate) enum Op<'t> {
     Activation(Activation),
     Add(Add),
+    Choice(Choice),
     Conv(Conv<'t>),
     Depthwise(Depthwise<'t>),
+    Extreme(Extreme),
     FullyConnected(FullyConnected<'t>),
+    Join(Join),
+    Move(Move),
     Mul(Mul),
     Pool(Pool),
     Quantize(Quantize),
+    Reduce(Reduce),
     Reshape,
+    Resize(Resize),
+    Shape,
     Softmax(Softmax),
+    TransposeConv(TransposeConv<'t>),
 }
 
 /// The schema's number of `RESHAPE`.
-pub(crate) const RESHAPE: u32 = 22;
+const RESHAPE: u32 = 22;
+/// The schema's number of `SQUEEZE`.
+const SQUEEZE: u32 = 43;
+/// The schema's number of `EXPAND_DIMS`.
+const EXPAND_DIMS: u32 = 70;
+
+/// Whether an operator only gives its first input another shape.
+pub(crate) fn is_reshape(code: u32) -> bool {
+    [RESHAPE, SQUEEZE, EXPAND_DIMS].contains(&code)
+}
 
 impl<'t> Op<'t> {
     /// Decodes and checks an operator. This is done at load, where it may fail, and again at each run, where it cannot
     /// (short of a file that changed): it costs less than keeping the result would cost in memory.
     pub fn decode(node: &Node<'t>) -> Result<Self, LoadError> {
         let activation = |kind| Activation::decode(node, kind).map(Op::Activation);
+        let reduce = |kind| Reduce::decode(node, kind).map(Op::Reduce);
         Ok(match node.name.code() {
             0 => Op::Add(Add::decode(node, false)?),
             1 => Op::Pool(Pool::decode(node, Kind::Average)?),
+            2 => Op::Join(Join::decode_concatenation(node)?),
             3 => Op::Conv(Conv::decode(node)?),
             4 => match Depthwise::decode(node)? {
                 Decoded::Depthwise(op) => Op::Depthwise(op),
                 Decoded::Conv(op) => Op::Conv(op),
             },
+            5 => Op::Move(slice::decode_blocks(node, false)?),
             6 => Op::Quantize(Quantize::decode_dequantize(node)?),
             9 => Op::FullyConnected(FullyConnected::decode(node)?),
             14 => activation(activation::Kind::Logistic)?,
             17 => Op::Pool(Pool::decode(node, Kind::Max)?),
             18 => Op::Mul(Mul::decode(node)?),
             19 => activation(activation::Kind::Relu)?,
-            RESHAPE => decode_reshape(node)?,
+            21 => activation(activation::Kind::Relu6)?,
+            RESHAPE => reshape::decode_reshape(node).map(|()| Op::Reshape)?,
+            23 => Op::Resize(Resize::decode(node, true)?),
             25 => Op::Softmax(Softmax::decode(node)?),
+            26 => Op::Move(slice::decode_blocks(node, true)?),
             28 => activation(activation::Kind::Tanh)?,
+            34 => Op::Move(slice::decode_pad(node, false)?),
+            39 => Op::Move(slice::decode_transpose(node)?),
+            40 => reduce(reduce::Kind::Mean)?,
             41 => Op::Add(Add::decode(node, true)?),
+            SQUEEZE => reshape::decode_squeeze(node).map(|()| Op::Reshape)?,
+            45 => Op::Move(slice::decode_strided_slice(node)?),
+            49 => Op::Join(Join::decode_split(node)?),
+            54 => Op::Choice(Choice::decode_prelu(node)?),
+            55 => Op::Choice(Choice::decode_extreme(node, true)?),
+            56 => Op::Extreme(Extreme::decode(node, true)?),
+            57 => Op::Choice(Choice::decode_extreme(node, false)?),
+            60 => Op::Move(slice::decode_pad(node, true)?),
+            65 => Op::Move(slice::decode_slice(node)?),
+            67 => Op::TransposeConv(TransposeConv::decode(node)?),
+            EXPAND_DIMS => reshape::decode_expand_dims(node).map(|()| Op::Reshape)?,
+            74 => reduce(reduce::Kind::Sum)?,
+            77 => reshape::decode_shape(node).map(|()| Op::Shape)?,
+            79 => Op::Extreme(Extreme::decode(node, false)?),
+            82 => reduce(reduce::Kind::Max)?,
+            83 => Op::Join(Join::decode_pack(node)?),
+            88 => Op::Join(Join::decode_unpack(node)?),
+            89 => reduce(reduce::Kind::Min)?,
+            97 => Op::Resize(Resize::decode(node, false)?),
             98 => activation(activation::Kind::LeakyRelu)?,
+            102 => Op::Join(Join::decode_split_v(node)?),
             114 => Op::Quantize(Quantize::decode_quantize(node)?),
+            117 => activation(activation::Kind::HardSwish)?,
             _ => return Err(LoadError::UnsupportedOperator { index: node.index, name: node.name }),
         })
     }
@@ -66,6 +121,7 @@ impl<'t> Op<'t> {
             Op::Conv(op) => op.scratch_bytes(),
             Op::Depthwise(op) => op.scratch_bytes(),
             Op::FullyConnected(op) => op.scratch_bytes(),
+            Op::Reduce(op) => op.scratch_bytes(),
             _ => 0,
         }
     }
@@ -76,6 +132,7 @@ impl<'t> Op<'t> {
             Op::Conv(op) => op.macs(),
             Op::Depthwise(op) => op.macs(),
             Op::FullyConnected(op) => op.macs(),
+            Op::TransposeConv(op) => op.macs(),
             _ => 0,
         }
     }
@@ -90,17 +147,22 @@ impl<'t> Op<'t> {
         kernels: &mut impl Kernels,
     ) -> Result<u64, InvokeError> {
         let changed = |_| InvokeError::ModelChanged;
+        if let Op::Join(op) = self {
+            return op.run(node, memory).map(|()| 0);
+        }
         let output = node.output(0).map_err(changed)?;
         let scratch = (scratch_at, self.scratch_bytes());
-        let first = node.input(0).map_err(changed)?;
-        if matches!(self, Op::Add(_) | Op::Mul(_)) {
+        let first = node.input(if matches!(self, Op::TransposeConv(_)) { 2 } else { 0 }).map_err(changed)?;
+        if matches!(self, Op::Add(_) | Op::Choice(_) | Op::Mul(_)) {
             let second = node.input(1).map_err(changed)?;
-            let operands = memory.operands([&first, &second], &output, scratch)?;
+            let operands = memory.operands([&first, &second], [&output], scratch)?;
             let left = signed(operands.inputs[0]);
             let right = signed(operands.inputs[1]);
-            let output = signed_mut(operands.output);
+            let [target] = operands.outputs;
+            let output = signed_mut(target);
             let done = match self {
                 Op::Add(op) => op.run(left, right, output),
+                Op::Choice(op) => op.run(left, right, output),
                 Op::Mul(op) => op.run(left, right, output),
                 _ => None,
             };
@@ -109,16 +171,19 @@ impl<'t> Op<'t> {
         if matches!(self, Op::Reshape) && first.record.place() == output.record.place() {
             return Ok(0);
         }
-        let operands = memory.operands([&first], &output, scratch)?;
+        let operands = memory.operands([&first], [&output], scratch)?;
         let [source] = operands.inputs;
-        let target = operands.output;
+        let [target] = operands.outputs;
         let input = signed(source);
         let done = match self {
+            Op::Extreme(op) => op.run(input, target),
+            Op::Move(op) => op.run(source, target),
             Op::Quantize(op) => op.run(source, target),
             Op::Reshape => {
                 target.copy_from_slice(source);
                 return Ok(source.len() as u64);
             }
+            Op::Shape => reshape::run_shape(first.dims(), target),
             other => {
                 let output = signed_mut(target);
                 match other {
@@ -130,21 +195,15 @@ impl<'t> Op<'t> {
                     Op::Depthwise(op) => op.run(input, output, operands.scratch),
                     Op::FullyConnected(op) => op.run(input, output, operands.scratch),
                     Op::Pool(op) => op.run(input, output),
+                    Op::Reduce(op) => op.run(input, output, operands.scratch),
+                    Op::Resize(op) => op.run(input, output),
                     Op::Softmax(op) => op.run(input, output),
-                    Op::Add(_) | Op::Mul(_) | Op::Quantize(_) | Op::Reshape => Some(()),
+                    Op::TransposeConv(op) => op.run(input, output),
+                    // Taken care of above.
+                    _ => None,
                 }
             }
         };
         done.map(|()| 0).ok_or(InvokeError::ModelChanged)
     }
-}
-
-/// A reshape does nothing to the values; what the new shape is, the output's own shape says.
-fn decode_reshape<'t>(node: &Node<'t>) -> Result<Op<'t>, LoadError> {
-    node.arity(1..=2, 1)?;
-    node.options_of(17)?;
-    let (input, output) = (node.input(0)?, node.output(0)?);
-    let fits = input.element() == output.element() && input.bytes() == output.bytes();
-    node.require(fits, "its input and output have different sizes or types")?;
-    Ok(Op::Reshape)
 }

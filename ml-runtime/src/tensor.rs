@@ -18,10 +18,18 @@ pub const MAX_CHANNELS: usize = 1 << 14;
 pub enum ElementType {
     /// 32-bit floating point: only at the edges of a model, before `QUANTIZE` and after `DEQUANTIZE`.
     Float32,
-    /// 32-bit integers: biases and shapes.
+    /// 32-bit integers: biases, shapes and indices.
     Int32,
+    /// 8-bit integers without sign: only at the edges of a model, before and after `QUANTIZE`.
+    UInt8,
+    /// 64-bit integers: shapes and indices that are constant.
+    Int64,
+    /// 16-bit integers: the cells of an `UNIDIRECTIONAL_SEQUENCE_LSTM`, and the edges of a model around `QUANTIZE`.
+    Int16,
     /// 8-bit integers: everything else.
     Int8,
+    /// The name of a variable, as `VAR_HANDLE` gives it.
+    Resource,
 }
 
 impl ElementType {
@@ -29,7 +37,11 @@ impl ElementType {
         match number {
             0 => Some(ElementType::Float32),
             2 => Some(ElementType::Int32),
+            3 => Some(ElementType::UInt8),
+            4 => Some(ElementType::Int64),
+            7 => Some(ElementType::Int16),
             9 => Some(ElementType::Int8),
+            13 => Some(ElementType::Resource),
             _ => None,
         }
     }
@@ -37,8 +49,10 @@ impl ElementType {
     /// Bytes of an element.
     pub fn size(self) -> u32 {
         match self {
-            ElementType::Float32 | ElementType::Int32 => 4,
-            ElementType::Int8 => 1,
+            ElementType::Int64 => 8,
+            ElementType::Float32 | ElementType::Int32 | ElementType::Resource => 4,
+            ElementType::Int16 => 2,
+            ElementType::Int8 | ElementType::UInt8 => 1,
         }
     }
 }
@@ -113,7 +127,9 @@ impl TensorRecord {
         let refuse = |reason| Err(LoadError::Tensor { index, reason });
         let element = table.u8(1, 0)?;
         let Some(kind) = ElementType::from_schema(element) else {
-            return refuse("elements of this type are not supported (int8, int32 and float32 are)");
+            return refuse(
+                "elements of this type are not supported (int8, int16, int32, int64, uint8 and float32 are)",
+            );
         };
         let shape = table.vector::<4>(0)?;
         if shape.len() > MAX_RANK {
@@ -210,6 +226,7 @@ impl TensorRecord {
             let zero_point = zero_points.i64(i)?;
             let allowed = match self.element() {
                 Some(ElementType::Int8) if scales.len() == 1 => -128..=127,
+                Some(ElementType::UInt8) if scales.len() == 1 => 0..=255,
                 _ => 0..=0,
             };
             if !allowed.contains(&zero_point) {

@@ -2,51 +2,102 @@
 
 mod common;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use common::{run_all, tables_for};
-use ml_runtime::{Io, Model};
+use common::tables_for;
+use ml_runtime::{Interpreter, InvokeError, Io, Model};
 use zerocopy::IntoBytes;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/operators")
+}
+
+/// Splits bytes into tensors of these sizes, again and again.
+fn tensors(mut bytes: &[u8], sizes: &[usize]) -> Vec<Vec<Vec<u8>>> {
+    let mut samples = Vec::new();
+    while !bytes.is_empty() {
+        samples.push(sizes.iter().map(|size| bytes.split_off(..*size).unwrap().to_vec()).collect());
+    }
+    samples
+}
+
+/// Runs all samples of a model one after the other, and returns what they give as one sequence of bytes. The arena is
+/// full of rubbish at first; what the inputs and outputs do not need of it is spoiled between two runs, too.
+fn outputs(file: &[u8], io: Io, samples: &[Vec<Vec<u8>>]) -> Result<Vec<u8>, InvokeError> {
+    let mut tables = tables_for(file).unwrap();
+    let model = Model::load(file, tables.as_mut_bytes(), io).unwrap();
+    let mut words = vec![0xa5a5_a5a5_a5a5_a5a5_a5a5_a5a5_a5a5_a5a5u128; model.arena_bytes().div_ceil(16)];
+    let arena = &mut words.as_mut_bytes()[..model.arena_bytes()];
+    let mut interpreter = Interpreter::new(&model, arena).unwrap();
+    let mut results = Vec::new();
+    for sample in samples {
+        match io {
+            Io::Caller => {
+                let inputs: Vec<&[u8]> = sample.iter().map(|input| &input[..]).collect();
+                let mut buffers: Vec<Vec<u8>> = model.outputs().map(|tensor| vec![0x5a; tensor.bytes()]).collect();
+                let mut outputs: Vec<&mut [u8]> = buffers.iter_mut().map(|buffer| &mut buffer[..]).collect();
+                interpreter.run(&inputs, &mut outputs, &mut ())?;
+                results.extend(buffers.concat());
+            }
+            Io::Arena => {
+                for (i, input) in sample.iter().enumerate() {
+                    interpreter.input_mut(i).unwrap().copy_from_slice(input);
+                }
+                interpreter.invoke()?;
+                let count = model.outputs().len();
+                results.extend((0..count).flat_map(|i| interpreter.output(i).unwrap().to_vec()));
+            }
+        }
+    }
+    Ok(results)
+}
 
 #[test]
 fn every_shape_is_exact() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/operators");
     let mut checked = 0;
-    for entry in std::fs::read_dir(folder).unwrap() {
+    let mut wrong = Vec::new();
+    for entry in std::fs::read_dir(folder()).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_none_or(|extension| extension != "tflite") {
             continue;
         }
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
         let file = std::fs::read(&path).unwrap();
-        let tensors = std::fs::read(path.with_extension("bin")).unwrap();
+        let bytes = std::fs::read(path.with_extension("bin")).unwrap();
         let mut tables = tables_for(&file).unwrap();
-        let model =
-            Model::load(&file, tables.as_mut_bytes(), Io::Arena).unwrap_or_else(|error| panic!("{path:?}: {error}"));
-        let input = model.inputs().next().unwrap().bytes();
-        let output = model.outputs().next().unwrap().bytes();
-        let samples = tensors.len() / (input + output);
-        let (inputs, outputs) = tensors.split_at(samples * input);
-        let inputs: Vec<_> = inputs.chunks(input).map(<[u8]>::to_vec).collect();
-        for io in [Io::Arena, Io::Caller] {
-            let results = run_all(&file, io, &inputs, &mut ());
-            for (result, expected) in results.iter().zip(outputs.chunks(output)) {
-                assert_eq!(result, expected, "{path:?} {io:?}");
+        let model = match Model::load(&file, tables.as_mut_bytes(), Io::Arena) {
+            Ok(model) => model,
+            Err(error) => {
+                wrong.push(format!("{name}: {error}"));
+                continue;
             }
-            assert_eq!(results.len(), samples);
+        };
+        let sizes: Vec<_> = model.inputs().map(|tensor| tensor.bytes()).collect();
+        let output: usize = model.outputs().map(|tensor| tensor.bytes()).sum();
+        let input: usize = sizes.iter().sum();
+        let samples = bytes.len() / (input + output);
+        let (inputs, expected) = bytes.split_at(samples * input);
+        let inputs = tensors(inputs, &sizes);
+        for io in [Io::Arena, Io::Caller] {
+            match outputs(&file, io, &inputs) {
+                Ok(results) if results == expected => {}
+                Ok(results) => {
+                    assert_eq!(results.len(), expected.len(), "{name} {io:?}");
+                    let differs = |i: &usize| results[*i] != expected[*i];
+                    let places: Vec<_> = (0..expected.len()).filter(differs).collect();
+                    let (count, first) = (places.len(), places.first());
+                    wrong.push(format!("{name} {io:?}: {count} of {} bytes, the first at {first:?}", expected.len()));
+                }
+                Err(error) => wrong.push(format!("{name} {io:?}: {error}")),
+            }
         }
         // An aligned file and one that is not: weights are then read byte by byte.
         let shifted = [&[0][..], &file].concat();
-        assert_eq!(run_all(&shifted[1..], Io::Arena, &inputs, &mut ()).concat(), outputs, "{path:?}");
+        if outputs(&shifted[1..], Io::Arena, &inputs).as_deref() != Ok(expected) {
+            wrong.push(format!("{name}, not aligned"));
+        }
         checked += 1;
     }
+    assert!(wrong.is_empty(), "other than the reference:\n{}", wrong.join("\n"));
     assert!(checked >= 20, "{checked} models");
-}
-
-#[test]
-fn what_the_reference_does_not_define_is_refused() {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/operators/refused/dense_of_images.tflite");
-    let file = std::fs::read(file).unwrap();
-    let mut tables = tables_for(&file).unwrap();
-    let error = Model::load(&file, tables.as_mut_bytes(), Io::Arena).map(|_| ()).unwrap_err();
-    assert!(error.to_string().contains("FULLY_CONNECTED: more dimensions"), "{error}");
 }

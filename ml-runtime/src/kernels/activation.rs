@@ -1,10 +1,11 @@
-//! Functions of one element: `LEAKY_RELU`, `LOGISTIC`, `RELU`, `TANH`.
+//! Functions of one element: `HARD_SWISH`, `LEAKY_RELU`, `LOGISTIC`, `RELU`, `RELU6`, `TANH`.
 
 use crate::error::LoadError;
 use crate::fixed_point::{
     Finish, Multiplier, Requantize, exp_of_negative, one_minus_over_one_plus, one_over_one_plus, rounding_high_mul,
     rounding_shift,
 };
+use crate::kernels::hard_swish::HardSwish;
 use crate::node::Node;
 use crate::tensor::Tensor;
 
@@ -17,7 +18,9 @@ const MANY: usize = 256;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Relu,
+    Relu6,
     LeakyRelu,
+    HardSwish,
     Logistic,
     Tanh,
 }
@@ -30,15 +33,33 @@ pub(crate) struct Activation {
 
 enum Function {
     /// One factor for positive numbers, one for negative ones.
-    Straight { positive: Requantize, negative: Requantize, finish: Finish },
+    Straight {
+        positive: Requantize,
+        negative: Requantize,
+        finish: Finish,
+    },
+    /// Bounds of the stored values; TensorFlow Lite Micro does not scale them to the output.
+    Bounds {
+        min: i8,
+        max: i8,
+    },
+    HardSwish(HardSwish),
     /// A curve that is flat from `radius` on, both ways.
-    Curve { multiplier: Multiplier, radius: i32, tanh: bool },
+    Curve {
+        multiplier: Multiplier,
+        radius: i32,
+        tanh: bool,
+    },
 }
 
 impl Activation {
     pub fn decode(node: &Node<'_>, kind: Kind) -> Result<Self, LoadError> {
         node.arity(1..=1, 1)?;
-        node.options_of(if kind == Kind::LeakyRelu { 75 } else { 0 })?;
+        node.options_of(match kind {
+            Kind::LeakyRelu => 75,
+            Kind::HardSwish => 91,
+            _ => 0,
+        })?;
         let (input, output) = (node.int8_input(0)?, node.int8_output(0)?);
         node.require(input.dims() == output.dims(), "its input and output have different shapes")?;
         // The reference divides in single precision.
@@ -52,6 +73,11 @@ impl Activation {
         };
         let function = match kind {
             Kind::Relu => straight(ratio, ratio, 1)?,
+            Kind::Relu6 => {
+                let bounds = node.finish(&input, 3)?;
+                Function::Bounds { min: bounds.min as i8, max: bounds.max as i8 }
+            }
+            Kind::HardSwish => Function::HardSwish(HardSwish::new(node, &input, &output)?),
             Kind::LeakyRelu => {
                 let alpha = node.option_f32(0, 0.0)?;
                 node.require(alpha > 0.0 && alpha.is_finite(), "its slope is not a positive number")?;
@@ -87,6 +113,8 @@ impl Activation {
             Function::Straight { positive, negative, finish } => {
                 finish.apply(if x >= 0 { positive.apply(x) } else { negative.apply(x) })
             }
+            Function::Bounds { min, max } => input.clamp(*min, *max),
+            Function::HardSwish(function) => function.value(x),
             Function::Curve { radius, .. } if x <= -radius => i8::MIN,
             Function::Curve { radius, .. } if x >= *radius => i8::MAX,
             Function::Curve { multiplier, tanh, .. } => {

@@ -50,10 +50,6 @@ impl<'t> FullyConnected<'t> {
             && batches * outputs == output.elements()
             && output.dims().last().is_some_and(|last| *last as usize == outputs);
         node.require(fits, "its weights do not fit its input and output")?;
-        // The reference kernels take the first dimension of a per-channel layer's output for the number of batches, and
-        // leave the rest of a larger output unwritten: there is nothing to be equal to.
-        let first = output.dims().first().map_or(1, |first| *first as usize);
-        node.require(first == batches || batches == 1, "more dimensions than batches and channels are not supported")?;
         let (scales, weights) = node.weights(1, 0, outputs)?;
         let layer = FullyConnected {
             batches,

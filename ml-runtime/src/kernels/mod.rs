@@ -2,14 +2,23 @@
 
 pub mod activation;
 pub mod add;
+pub mod broadcast;
 pub mod conv;
 pub mod depthwise;
 pub mod fully_connected;
 pub mod gemm;
+pub mod hard_swish;
 pub mod hart;
+pub mod join;
 pub mod mul;
 pub mod pool;
 pub mod quantize;
+pub mod reduce;
+pub mod reshape;
+pub mod resize;
 #[cfg(any(test, feature = "self-test"))]
 pub mod self_test;
+pub mod slice;
 pub mod softmax;
+pub mod transpose_conv;
+pub mod walk;
