@@ -94,18 +94,48 @@ impl<'a, 'm> Interpreter<'a, 'm> {
         observer: &mut impl Observer,
         kernels: &mut impl Kernels,
     ) -> Result<(), InvokeError> {
+        self.check_edges(inputs, outputs)?;
+        for index in 0..self.model.operator_count() {
+            self.step(index, inputs, outputs, observer, kernels)?;
+        }
+        Ok(())
+    }
+
+    /// Runs operator `index` alone. To run a model is to run its operators in order, with the same buffers; between two of
+    /// them, nothing else may use the arena.
+    pub fn run_operator(
+        &mut self,
+        index: usize,
+        inputs: &[&[u8]],
+        outputs: &mut [&mut [u8]],
+        observer: &mut impl Observer,
+    ) -> Result<(), InvokeError> {
+        self.check_edges(inputs, outputs)?;
+        self.step(index, inputs, outputs, observer, &mut ())
+    }
+
+    fn step(
+        &mut self,
+        index: usize,
+        inputs: &[&[u8]],
+        outputs: &mut [&mut [u8]],
+        observer: &mut impl Observer,
+        kernels: &mut impl Kernels,
+    ) -> Result<(), InvokeError> {
+        let (node, op, step) = self.model.decode(index).ok_or(InvokeError::ModelChanged)?;
+        if observer.before(&step).is_break() {
+            return Err(InvokeError::Stopped);
+        }
+        let mut memory = Memory { arena: self.arena, inputs, outputs };
+        self.bytes_copied += op.run(&node, step.scratch.0, &mut memory, kernels)?;
+        observer.after(&step);
+        Ok(())
+    }
+
+    fn check_edges(&self, inputs: &[&[u8]], outputs: &[&mut [u8]]) -> Result<(), InvokeError> {
         if self.model.io() == Io::Caller {
             check(self.model.inputs(), inputs.iter().map(|buffer| buffer.len()))?;
             check(self.model.outputs(), outputs.iter().map(|buffer| buffer.len()))?;
-        }
-        let mut memory = Memory { arena: self.arena, inputs, outputs };
-        for index in 0..self.model.operator_count() {
-            let (node, op, step) = self.model.decode(index).ok_or(InvokeError::ModelChanged)?;
-            if observer.before(&step).is_break() {
-                return Err(InvokeError::Stopped);
-            }
-            self.bytes_copied += op.run(&node, step.scratch.0, &mut memory, kernels)?;
-            observer.after(&step);
         }
         Ok(())
     }

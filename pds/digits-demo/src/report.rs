@@ -112,9 +112,9 @@ impl fmt::Display for Line<'_, '_> {
         match index - SIDE {
             0 => captions(f, tally),
             1 => match &tally.best {
-                Some(JobResult { run_ns, instructions, macs, .. }) => {
+                Some(JobResult { compute_ns, instructions, macs, .. }) => {
                     let per_mac = instructions * 100 / (*macs).max(1);
-                    write!(f, "digits: one inference: {} us, {instructions} instructions, ", run_ns / 1000)?;
+                    write!(f, "digits: one inference: {} us, {instructions} instructions, ", compute_ns / 1000)?;
                     write!(f, "{}.{:02} per multiply-accumulate ({macs})", per_mac / 100, per_mac % 100)
                 }
                 None => f.write_str("digits: no inference finished"),

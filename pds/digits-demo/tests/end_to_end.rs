@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64};
 
 use digits_demo::Demo;
 use model_runner::region::DataRegion;
-use model_runner::{Clock, ModelSet, Runner};
+use model_runner::{Clock, ModelSet, Processor, Runner};
 use protocols::console::{FromClient, Lines, Outbox, kind as console_kind};
 use protocols::model::{JobResult, PROTOCOL, Reply, Request, VERSION, code};
 use protocols::model_pack::{Header, MAGIC, ModelEntry, ModelPack};
@@ -16,6 +16,7 @@ type Notifier = fn();
 const SILENT: Notifier = || {};
 const DATA_BYTES: usize = 4096;
 
+#[derive(Clone)]
 struct NoClock;
 
 impl Clock for NoClock {
@@ -125,10 +126,12 @@ fn bench(pack: &'static [u8]) -> Bench {
 
 impl Bench {
     /// The runner as it starts.
-    fn start_runner(&self) -> Runner<Notifier, NoClock> {
+    fn start_runner(&self) -> Runner<'static, Notifier, NoClock> {
         let models =
             ModelSet::load(self.pack, Vec::leak(vec![0u128; 1 << 14]).as_mut_bytes(), |problem| panic!("{problem}"));
-        let mut runner = Runner::new(models, NoClock);
+        let infos = models.infos();
+        let processor = Box::leak(Box::new(Processor::new(models, NoClock)));
+        let mut runner = Runner::new(&infos, NoClock, processor, None, false);
         let start = NonNull::new(self.data.as_ptr().cast::<u8>().cast_mut()).unwrap();
         // SAFETY: the memory is never freed and interior-mutable, and the demo touches it only while the runner does not.
         let region = unsafe { DataRegion::new(start, DATA_BYTES) };

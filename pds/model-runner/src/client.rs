@@ -1,209 +1,197 @@
-//! One client: its link, its data region, its jobs.
+//! One client: its link, its data region, its jobs, and what it has used.
 
-use heapless::Deque;
-use protocols::model::{JobResult, MAX_JOBS, Reply, Request, Status, TENSOR_ALIGN, code, kind};
-use ring::{BufferError, Buffers, Link, LinkError, Notify, Span};
+use protocols::model::{ClientInfo, JobResult, MAX_JOBS, Reply, Request, TENSOR_ALIGN, code, kind};
+use ring::{BufferError, Buffers, Link, LinkError, Notify};
 
-use crate::models::ModelSet;
+use crate::engine::Spent;
+use crate::job::{ABANDONED, Job, State};
 use crate::region::DataRegion;
 
-/// An accepted job.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Job {
-    pub request: Request,
-    /// When it was accepted, in nanoseconds.
-    pub accepted_ns: u64,
-}
-
-impl Job {
-    /// Whether its time is up.
-    pub fn is_late(&self, now_ns: u64) -> bool {
-        let deadline = self.request.deadline_ns;
-        deadline != 0 && now_ns.saturating_sub(self.accepted_ns) >= deadline
-    }
-}
-
-/// What is to become of the job that is running.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
-    /// It runs on.
-    Run,
-    /// Its client cancelled it.
-    Cancelled,
-    /// Its client began anew and does not know it any more.
-    Abandoned,
-}
+/// Engines: the processor and an accelerator.
+pub(crate) const ENGINES: usize = 2;
 
 /// What the runner knows of a client.
 pub(crate) struct Client<N> {
     link: Link<Reply, Request, N>,
     pub region: DataRegion,
     buffers: Buffers<{ 2 * MAX_JOBS }>,
-    queue: Deque<Job, MAX_JOBS>,
-    /// The job that is running, and what is to become of it.
-    running: Option<(Job, Fate)>,
-}
-
-/// What the client's requests may look at and count.
-pub(crate) struct Context<'a> {
-    pub models: &'a dyn Fn(usize) -> Option<protocols::model::ModelInfo>,
-    pub status: &'a mut Status,
-    pub now_ns: u64,
+    jobs: [Option<Job>; MAX_JOBS],
+    /// How many there are.
+    live: usize,
+    pub counts: ClientInfo,
+    /// Nanoseconds of each engine in this window.
+    pub used_ns: [u64; ENGINES],
 }
 
 impl<N: Notify> Client<N> {
     pub fn new(link: Link<Reply, Request, N>, region: DataRegion) -> Self {
         let buffers = Buffers::new(region.bytes(), TENSOR_ALIGN);
-        Client { link, region, buffers, queue: Deque::new(), running: None }
+        let jobs = [const { None }; MAX_JOBS];
+        Client { link, region, buffers, jobs, live: 0, counts: ClientInfo::default(), used_ns: [0; ENGINES] }
     }
 
-    /// Jobs that are queued or running.
-    pub fn waiting(&self) -> usize {
-        self.queue.len() + usize::from(self.running.is_some())
+    /// Whether it is worth while to hear it.
+    pub fn has_news(&self) -> bool {
+        self.link.has_news()
     }
 
-    /// Takes in what the client has sent, as far as there is room for the replies. True if there may be more.
-    pub fn serve(&mut self, context: &mut Context<'_>) -> Result<bool, LinkError> {
+    pub fn is_connected(&self) -> bool {
+        self.link.is_connected()
+    }
+
+    pub fn misbehaved(&self) -> u64 {
+        self.link.counters().misbehaved
+    }
+
+    /// Most requests that one turn takes of it, so that one client cannot keep the others waiting.
+    pub fn most_requests(&self) -> usize {
+        self.link.capacity()
+    }
+
+    /// The jobs that have not ended, with their places.
+    pub fn jobs(&self) -> impl Iterator<Item = (usize, &Job)> {
+        let jobs: &[Option<Job>] = if self.live == 0 { &[] } else { &self.jobs };
+        jobs.iter().enumerate().filter_map(|(place, job)| Some((place, job.as_ref()?)))
+    }
+
+    /// The job at this place.
+    pub fn job(&mut self, place: usize) -> Option<&mut Job> {
+        self.jobs.get_mut(place)?.as_mut()
+    }
+
+    /// Replies that are still to come of accepted jobs: one at each end, and one of each run that is under way.
+    fn promised(&self) -> usize {
+        let run = |job: &Job| usize::from(job.is_periodic() && job.state != State::Waiting);
+        self.jobs().map(|(_, job)| 1 + run(job)).sum()
+    }
+
+    /// The next request, if there is one and there is room for its reply.
+    pub fn next_request(&mut self) -> Result<Option<Request>, LinkError> {
         if self.link.poll()? {
-            self.forget(context.status);
+            self.forget();
         }
-        // At most one ring of requests a turn, so that one client cannot keep the others waiting.
-        for _ in 0..self.link.capacity() {
-            // Room for this reply and for those of all accepted jobs.
-            if !self.link.reserve(self.waiting() + 2)? {
-                return Ok(false);
-            }
-            let Some(request) = self.link.pop()? else { return Ok(false) };
-            self.answer(&request, context);
+        // Room for this reply and for all that were promised.
+        if !self.link.reserve(self.promised() + 1)? {
+            return Ok(None);
         }
-        Ok(true)
+        self.link.pop()
     }
 
-    /// The client began anew: its jobs are gone.
-    fn forget(&mut self, status: &mut Status) {
-        status.abandoned += self.queue.len() as u64;
-        self.queue.clear();
+    /// The client began anew, and knows nothing of its jobs. Those that are active keep their tensors until they stop.
+    fn forget(&mut self) {
         self.buffers.clear();
-        if let Some((job, fate)) = &mut self.running {
-            *fate = Fate::Abandoned;
-            // The running job's buffers stay taken until it stops.
-            let spans = [job.request.input, job.request.output];
-            let taken = self.buffers.take_all(&spans);
-            debug_assert!(taken.is_ok());
-        }
-    }
-
-    fn answer(&mut self, request: &Request, context: &mut Context<'_>) {
-        let answer = match request.kind {
-            _ if request.reserved != 0 => Err(code::BAD_REQUEST),
-            kind::SUBMIT => match self.submit(request, context) {
-                Ok(()) => return,
-                Err(code) => Err(code),
-            },
-            kind::CANCEL => self.cancel(request.job, context),
-            kind::STATUS => {
-                let reply = Reply::new(request, code::DONE).with_body(&*context.status);
-                return self.reply(&reply);
+        for slot in &mut self.jobs {
+            match slot {
+                Some(job) if matches!(job.state, State::Active(_)) => {
+                    job.stop = Some(ABANDONED);
+                    let taken = self.buffers.take_all(&job.spans());
+                    debug_assert!(taken.is_ok());
+                }
+                Some(_) => {
+                    *slot = None;
+                    self.live -= 1;
+                    self.counts.abandoned += 1;
+                }
+                None => {}
             }
-            kind::MODEL_INFO => match (context.models)(request.model as usize) {
-                Some(info) => return self.reply(&Reply::new(request, code::DONE).with_body(&info)),
-                None => Err(code::NO_MODEL),
-            },
-            _ => Err(code::BAD_REQUEST),
-        };
-        if answer.is_err() {
-            context.status.refused += 1;
         }
-        self.reply(&Reply::new(request, answer.err().unwrap_or(code::DONE)));
     }
 
-    fn submit(&mut self, request: &Request, context: &mut Context<'_>) -> Result<(), u32> {
-        let info = (context.models)(request.model as usize).ok_or(code::NO_MODEL)?;
-        if (request.input.bytes, request.output.bytes) != (info.input_bytes, info.output_bytes) {
-            return Err(code::BAD_BUFFER);
-        }
-        if self.waiting() >= MAX_JOBS {
-            return Err(code::QUEUE_FULL);
-        }
-        let running = self.running.as_ref().map(|(job, _)| job);
-        if self.queue.iter().chain(running).any(|job| job.request.job == request.job) {
+    /// Takes a job whose model, tensor sizes and times were checked.
+    pub fn accept(&mut self, job: Job) -> Result<(), u32> {
+        let number = job.request.job;
+        if self.jobs().any(|(_, job)| job.request.job == number && job.stop != Some(ABANDONED)) {
             return Err(code::JOB_EXISTS);
         }
-        self.buffers.take_all(&[request.input, request.output]).map_err(|error| match error {
+        let slot = self.jobs.iter_mut().find(|slot| slot.is_none()).ok_or(code::QUEUE_FULL)?;
+        self.buffers.take_all(&job.spans()).map_err(|error| match error {
             BufferError::InUse => code::BUFFER_IN_USE,
             BufferError::TooMany => code::QUEUE_FULL,
             _ => code::BAD_BUFFER,
         })?;
-        let job = Job { request: *request, accepted_ns: context.now_ns };
-        self.queue.push_back(job).map_err(|_| code::QUEUE_FULL)
-    }
-
-    fn cancel(&mut self, number: u32, context: &mut Context<'_>) -> Result<(), u32> {
-        if let Some((job, fate)) = &mut self.running
-            && job.request.job == number
-            && *fate == Fate::Run
-        {
-            *fate = Fate::Cancelled;
-            return Ok(());
-        }
-        let mut found = None;
-        for _ in 0..self.queue.len() {
-            let Some(job) = self.queue.pop_front() else { break };
-            if job.request.job == number {
-                found = Some(job);
-            } else {
-                let _ = self.queue.push_back(job);
-            }
-        }
-        let job = found.ok_or(code::NO_JOB)?;
-        context.status.cancelled += 1;
-        self.finish(&job, code::CANCELLED, JobResult::default());
+        *slot = Some(job);
+        self.live += 1;
         Ok(())
     }
 
-    /// The next job to run, which is running from now on.
-    pub fn start_next(&mut self) -> Option<Job> {
-        let job = self.queue.pop_front()?;
-        self.running = Some((job, Fate::Run));
-        Some(job)
+    /// Where the job with this number is.
+    pub fn find(&self, number: u32) -> Option<usize> {
+        let known = |job: &Job| job.request.job == number && job.stop != Some(ABANDONED);
+        self.jobs().find(|(_, job)| known(job)).map(|(place, _)| place)
     }
 
-    /// What is to become of the running job.
-    pub fn fate(&self) -> Fate {
-        self.running.as_ref().map_or(Fate::Abandoned, |(_, fate)| *fate)
+    /// Ends a job at its client's or the operator's wish.
+    pub fn cancel(&mut self, place: usize, now_ns: u64) {
+        let Some(job) = self.job(place) else { return };
+        if matches!(job.state, State::Active(_)) {
+            if job.stop != Some(ABANDONED) {
+                job.stop = Some(code::CANCELLED);
+            }
+        } else {
+            if job.state == State::Waiting {
+                // It is not about a run.
+                (job.queued_ns, job.started_ns, job.spent) = (now_ns, 0, Spent::default());
+            }
+            let result = job.result(0, now_ns, 0);
+            self.end(place, code::CANCELLED, result, now_ns);
+        }
     }
 
-    /// The running job has ended.
-    pub fn end_running(&mut self, code: u32, result: JobResult) {
-        if let Some((job, fate)) = self.running.take() {
-            if fate == Fate::Abandoned {
-                self.release(&job);
-            } else {
-                self.finish(&job, code, result);
+    /// Releases a job whose time has come; without room for the reply of a run, the run is left out.
+    pub fn release(&mut self, place: usize, now_ns: u64) {
+        let needed = self.promised() + 1;
+        let room = self.link.reserve(needed).unwrap_or(false);
+        let missed = &mut self.counts.missed;
+        let Some(job) = self.jobs[place].as_mut() else { return };
+        let before = job.missed;
+        if room || !job.is_periodic() {
+            job.release(now_ns);
+        } else {
+            job.rest(now_ns);
+        }
+        *missed += u64::from(job.missed - before);
+    }
+
+    /// A job, or a run of a periodic one, is over, and nothing touches its tensors any more.
+    pub fn end(&mut self, place: usize, code: u32, mut result: JobResult, now_ns: u64) {
+        let Some(job) = self.jobs.get_mut(place).and_then(Option::as_mut) else { return };
+        let counts = &mut self.counts;
+        let counter = match code {
+            code::DONE => &mut counts.done,
+            code::CANCELLED => &mut counts.cancelled,
+            code::TIMED_OUT => &mut counts.timed_out,
+            ABANDONED => &mut counts.abandoned,
+            _ => &mut counts.faulted,
+        };
+        *counter += 1;
+        if code == code::DONE {
+            result.output = job.request.output;
+        }
+        let goes_on = job.is_periodic() && !matches!(code, code::CANCELLED | ABANDONED);
+        if goes_on {
+            job.runs = job.runs.wrapping_add(1);
+            counts.missed += job.rest(now_ns);
+            result.missed = job.missed;
+        }
+        result.run = job.runs;
+        let job = *job;
+        if !goes_on {
+            self.jobs[place] = None;
+            self.live -= 1;
+            for span in job.spans() {
+                // It was taken when the job was accepted.
+                let _ = self.buffers.give_back(span);
             }
         }
-    }
-
-    fn release(&mut self, job: &Job) {
-        for span in [job.request.input, job.request.output] {
-            let _ = self.buffers.give_back(span);
+        if code != ABANDONED {
+            let mut reply = Reply::new(&job.request, code).with_body(&result);
+            reply.kind = if goes_on { kind::RUN } else { kind::SUBMIT };
+            self.reply(&reply);
         }
     }
 
-    /// Gives the buffers back, then says so.
-    fn finish(&mut self, job: &Job, code: u32, mut result: JobResult) {
-        self.release(job);
-        result.output = if code == code::DONE { job.request.output } else { Span::default() };
-        self.reply(&Reply::new(&job.request, code).with_body(&result));
-    }
-
-    fn reply(&mut self, reply: &Reply) {
-        // There was room when the request was taken; a client that restarted since has nobody to read it.
+    pub fn reply(&mut self, reply: &Reply) {
+        // There was room when the request was taken, or the run released; a client that restarted since has nobody to read it.
         let _ = self.link.push(reply);
     }
-}
-
-/// The models as the clients' requests see them.
-pub(crate) fn lookup(models: &ModelSet) -> impl Fn(usize) -> Option<protocols::model::ModelInfo> + '_ {
-    |index| models.info(index).copied()
 }

@@ -6,29 +6,41 @@
 //! | `arena`, `arena_size` | tables and working memory of the models, writable |
 //! | `system_table`, `system_table_size` | what the system is composed of, read-only: the speed of the clock |
 //! | link `console` | what went wrong at the start; may be left out |
-//! | links `client0` to `client3` | clients; any may be left out |
-//! | `client0_data`, `client0_data_size` to `client3_…` | the tensors of each client, writable by both |
+//! | link `timer` | wakes the runner for periodic jobs and deadlines; without it, periodic jobs are refused |
+//! | links `client0` to `client7` | clients; any may be left out. `client0` is the operator's |
+//! | `client0_data`, `client0_data_size` to `client7_…` | the tensors of each client, writable by both |
 #![no_std]
 #![no_main]
 
 use core::ptr::NonNull;
 
 use model_runner::region::DataRegion;
-use model_runner::{Clock, ModelSet, Runner};
+use model_runner::wake::Wake;
+use model_runner::{Clock, ModelSet, Processor, Runner};
 use protocols::console::{self, FromClient, FromConsole, Level, Lines};
 use protocols::model::{self, Reply, Request};
 use protocols::system_table::SystemTable;
+use protocols::timer::{self, Event};
 use ring::{ChannelNotifier, Link};
 use sel4_microkit::{ChannelSet, Handler, Infallible, counters, memory_region_symbol, protection_domain, var};
+use static_cell::StaticCell;
 
 /// The processor's own counters.
+#[derive(Clone, Copy)]
 struct Hart {
-    timebase_hz: u64,
+    /// Nanoseconds of a tick, times 2^32.
+    scale: u64,
+}
+
+impl Hart {
+    fn new(timebase_hz: u64) -> Self {
+        Hart { scale: ((1_000_000_000 << 32) / u128::from(timebase_hz.max(1))) as u64 }
+    }
 }
 
 impl Clock for Hart {
     fn now_ns(&self) -> u64 {
-        (u128::from(counters::rdtime()) * 1_000_000_000 / u128::from(self.timebase_hz)) as u64
+        ((u128::from(counters::rdtime()) * u128::from(self.scale)) >> 32) as u64
     }
 
     fn instructions(&self) -> u64 {
@@ -37,8 +49,14 @@ impl Clock for Hart {
 }
 
 struct Domain {
-    runner: Runner<ChannelNotifier, Hart>,
+    runner: &'static mut Runner<'static, ChannelNotifier, Hart>,
+    clock: Hart,
+    wake: Option<Wake<ChannelNotifier>>,
 }
+
+// Both are large: they do not pass through the stack more often than once.
+static PROCESSOR: StaticCell<Processor<Hart>> = StaticCell::new();
+static RUNNER: StaticCell<Runner<'static, ChannelNotifier, Hart>> = StaticCell::new();
 
 /// A region that the composer mapped read-only.
 macro_rules! read_only {
@@ -63,11 +81,11 @@ macro_rules! add_client {
     };
 }
 
-#[protection_domain(stack_size = 0x8000)]
+#[protection_domain(stack_size = 0x10000)]
 fn init() -> Domain {
     let table =
         SystemTable::parse(read_only!(system_table, system_table_size)).unwrap_or_else(|error| panic!("{error}"));
-    let timebase_hz = table.header.timebase_hz.max(1);
+    let clock = Hart::new(table.header.timebase_hz);
     let pack = read_only!(model_pack, model_pack_size);
     let arena = memory_region_symbol!(arena: *mut u8);
     // SAFETY: as above, but writable, and mapped here alone; `init` runs once a start, and a restart forgets all borrows.
@@ -80,20 +98,41 @@ fn init() -> Domain {
             Lines::new().print(console, Level::Error, format_args!("{problem}"));
         }
     });
-    let mut runner = Runner::new(models, Hart { timebase_hz });
+    let timer = ring::link!(timer: timer::Request, Event, timer::PROTOCOL, timer::VERSION);
+    let wake = timer.unwrap_or_else(|error| panic!("link timer: {error}")).map(Wake::new);
+    let infos = models.infos();
+    let processor = PROCESSOR.init(Processor::new(models, clock));
+    let runner = RUNNER.init(Runner::new(&infos, clock, processor, None, wake.is_some()));
     add_client!(runner, 0, client0, client0_data, client0_data_size);
     add_client!(runner, 1, client1, client1_data, client1_data_size);
     add_client!(runner, 2, client2, client2_data, client2_data_size);
     add_client!(runner, 3, client3, client3_data, client3_data_size);
-    runner.turn();
-    Domain { runner }
+    add_client!(runner, 4, client4, client4_data, client4_data_size);
+    add_client!(runner, 5, client5, client5_data, client5_data_size);
+    add_client!(runner, 6, client6, client6_data, client6_data_size);
+    add_client!(runner, 7, client7, client7_data, client7_data_size);
+    let mut domain = Domain { runner, clock, wake };
+    domain.turn();
+    domain
+}
+
+impl Domain {
+    fn turn(&mut self) {
+        if let Some(wake) = &mut self.wake {
+            wake.hear();
+        }
+        let due = self.runner.turn();
+        if let (Some(wake), Some(due_ns)) = (&mut self.wake, due) {
+            wake.at(due_ns, self.clock.now_ns());
+        }
+    }
 }
 
 impl Handler for Domain {
     type Error = Infallible;
 
     fn notified(&mut self, _: ChannelSet) -> Result<(), Infallible> {
-        self.runner.turn();
+        self.turn();
         Ok(())
     }
 }

@@ -45,6 +45,9 @@ impl fmt::Display for Problem {
     }
 }
 
+/// What clients see of the models, by number; nothing of those that cannot be used.
+pub type Infos = Vec<Option<ModelInfo>, MAX_MODELS>;
+
 /// A resident model.
 pub(crate) struct Resident {
     pub model: Model<'static>,
@@ -133,9 +136,19 @@ impl ModelSet {
         self.models.is_empty()
     }
 
+    /// What clients see of the models.
+    pub fn infos(&self) -> Infos {
+        self.models.iter().map(|resident| resident.as_ref().map(|resident| resident.info)).collect()
+    }
+
     /// What is known of model `index`, if it can be used.
     pub fn info(&self, index: usize) -> Option<&ModelInfo> {
         Some(&self.models.get(index)?.as_ref()?.info)
+    }
+
+    /// Bytes of the memory in which models run.
+    pub fn arena_bytes(&self) -> usize {
+        self.arena.len()
     }
 
     /// Model `index` and the memory to run it in.

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::atomic::AtomicU64;
 
 use model_runner::region::DataRegion;
-use model_runner::{Clock, ModelSet, Problem, Runner};
+use model_runner::{Clock, ModelSet, Problem, Processor, Runner};
 use proptest::prelude::*;
 use protocols::model::{JobResult, MAX_JOBS, ModelInfo, PROTOCOL, Reply, Request, Status, VERSION, code, kind};
 use protocols::model_pack::{Header, MAGIC, ModelEntry, ModelPack};
@@ -20,6 +20,7 @@ const INPUT: u32 = 64;
 const OUTPUT: u32 = 10;
 
 /// Time that passes only when somebody looks at the clock.
+#[derive(Clone)]
 struct Fake {
     now_ns: Rc<Cell<u64>>,
     tick_ns: Rc<Cell<u64>>,
@@ -95,8 +96,14 @@ impl ClientEnd {
     }
 }
 
+fn runner<C: Clock + 'static>(models: ModelSet, clock: C) -> Runner<'static, Notifier, C> {
+    let infos = models.infos();
+    let processor = Box::leak(Box::new(Processor::new(models, clock.clone())));
+    Runner::new(&infos, clock, processor, None, true)
+}
+
 struct Bench {
-    runner: Runner<Notifier, Fake>,
+    runner: Runner<'static, Notifier, Fake>,
     clients: Vec<ClientEnd>,
     now_ns: Rc<Cell<u64>>,
     tick_ns: Rc<Cell<u64>>,
@@ -108,7 +115,7 @@ fn bench(clients: usize) -> Bench {
     let mut problems = Vec::new();
     let models = ModelSet::load(pack(), arena, |problem| problems.push(problem));
     let (now_ns, tick_ns) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(10)));
-    let mut runner = Runner::new(models, Fake { now_ns: now_ns.clone(), tick_ns: tick_ns.clone() });
+    let mut runner = runner(models, Fake { now_ns: now_ns.clone(), tick_ns: tick_ns.clone() });
     let mut ends = Vec::new();
     for slot in 0..clients {
         let (own, peer) = (words(size_of::<Request>()), words(size_of::<Reply>()));
@@ -149,7 +156,7 @@ fn a_job_runs_in_place_and_says_what_it_cost() {
     assert_eq!(replies.len(), 1);
     let result: JobResult = replies[0].body();
     assert_eq!((replies[0].code, result.output), (code::DONE, job(0).output));
-    assert!(result.run_ns > 0 && result.instructions > 0 && result.macs > 100_000);
+    assert!(result.took_ns() > 0 && result.instructions > 0 && result.macs > 100_000);
     let data = &bench.clients[0].data;
     assert_ne!(data[64..74], [0x55; 10]);
     assert!(data[74..].iter().all(|byte| *byte == 0x55), "nothing beside the output is written");
@@ -186,7 +193,7 @@ fn bad_requests_are_refused_with_the_reason() {
         (Request { input: span(DATA_BYTES as u32 - 48, INPUT), ..job(0) }, code::BAD_BUFFER),
         (Request { input: span(u32::MAX - 15, INPUT), ..job(0) }, code::BAD_BUFFER),
         (Request { output: span(48, OUTPUT), ..job(0) }, code::BUFFER_IN_USE),
-        (Request { reserved: 1, ..job(0) }, code::BAD_REQUEST),
+        (Request { priority: 8, ..job(0) }, code::BAD_REQUEST),
         (Request { kind: 77, ..job(0) }, code::BAD_REQUEST),
         (Request::ask(kind::CANCEL, 5, 0), code::NO_JOB),
     ];
@@ -211,7 +218,7 @@ fn a_job_too_many_and_a_number_twice_are_refused_at_once() {
     bench.clients[1].link.push(&job(0)).unwrap();
     bench.runner.turn();
     let codes = bench.clients[0].codes();
-    assert_eq!(codes[..3], [(8, code::QUEUE_FULL), (9, code::QUEUE_FULL), (3, code::QUEUE_FULL)]);
+    assert_eq!(codes[..3], [(8, code::QUEUE_FULL), (9, code::QUEUE_FULL), (3, code::JOB_EXISTS)]);
     assert_eq!(codes[3..], (0..8).map(|number| (number, code::DONE)).collect::<Vec<_>>());
     assert_eq!(bench.clients[1].codes(), [(0, code::DONE)]);
 
@@ -232,7 +239,7 @@ fn clients_take_turns() {
     let queued = bench
         .clients
         .iter_mut()
-        .map(|client| client.replies().iter().map(|reply| reply.body::<JobResult>().queued_ns).collect::<Vec<_>>());
+        .map(|client| client.replies().iter().map(|reply| reply.body::<JobResult>().started_ns).collect::<Vec<_>>());
     let queued: Vec<_> = queued.collect();
     for turn in 0..4 {
         assert!(queued.windows(2).all(|pair| pair[0][turn] < pair[1][turn]), "{queued:?}");
@@ -250,13 +257,13 @@ fn deadlines_end_queued_and_running_jobs() {
     bench.runner.turn();
     assert_eq!(
         bench.clients[0].codes(),
-        [(0, code::DONE), (1, code::TIMED_OUT), (2, code::TIMED_OUT), (3, code::DONE)]
+        [(1, code::TIMED_OUT), (2, code::TIMED_OUT), (0, code::DONE), (3, code::DONE)]
     );
     bench.clients[0].link.push(&Request { deadline_ns: 700, ..job(4) }).unwrap();
     bench.runner.turn();
     let replies = bench.clients[0].replies();
     assert_eq!(replies[0].code, code::TIMED_OUT);
-    assert!(replies[0].body::<JobResult>().run_ns >= 500, "it had started");
+    assert!(replies[0].body::<JobResult>().took_ns() >= 500, "it had started");
     assert_eq!(bench.runner.status().timed_out, 3);
 }
 
@@ -281,9 +288,10 @@ fn cancelling_ends_queued_jobs_and_is_answered() {
 }
 
 /// A client whose notifications arrive in the middle of the runner's work: it acts when the runner looks at the clock.
+#[derive(Clone)]
 struct Meddler {
-    calls: Cell<u32>,
-    act: Box<dyn Fn(u32)>,
+    calls: Rc<Cell<u32>>,
+    act: Rc<dyn Fn(u32)>,
 }
 
 impl Clock for Meddler {
@@ -311,14 +319,14 @@ fn meddle(at: u32, act: impl Fn(&mut ClientEnd) + 'static) -> (Vec<(u32, u32)>, 
     let client = Rc::new(std::cell::RefCell::new(client));
     let shared = client.clone();
     let clock = Meddler {
-        calls: Cell::new(0),
-        act: Box::new(move |calls| {
+        calls: Rc::default(),
+        act: Rc::new(move |calls| {
             if calls == at {
                 act(&mut shared.borrow_mut());
             }
         }),
     };
-    let mut runner = Runner::new(models, clock);
+    let mut runner = runner(models, clock);
     runner.add_client(0, link, region);
     runner.turn();
     let codes = client.borrow_mut().codes();
@@ -377,10 +385,10 @@ fn any_request() -> impl Strategy<Value = Request> {
             kind,
             job,
             model,
-            reserved: 0,
             input,
             output,
             deadline_ns,
+            ..Request::default()
         },
     )
 }

@@ -42,8 +42,8 @@ pub fn print_result(name: &str, number: usize, sample: &Sample<'_>, result: &Job
         (false, false) => "OUTPUT DIFFERS from the reference's",
     };
     world.print(format_args!("{name} {number}: {class}; {same}"));
-    let (tenths, run) = (tenths(result.instructions, result.macs), Micros(result.run_ns / 1_000));
-    let (instructions, queued) = (result.instructions, Micros(result.queued_ns / 1_000));
+    let (tenths, run) = (tenths(result.instructions, result.macs), Micros(result.took_ns() / 1_000));
+    let (instructions, queued) = (result.instructions, Micros(result.waited_ns() / 1_000));
     world.print(format_args!("{run}, {instructions} instructions ({tenths} per MAC), waited {queued}"));
 }
 

@@ -428,7 +428,8 @@ fn models_and_inference() {
     let (job, model, input) = session.machine.jobs.pop().unwrap();
     assert_eq!((model, &input[..]), (0, &b"abc"[..]));
     let request = model::Request::submit(job, model, Default::default(), Default::default(), 0);
-    let result = model::JobResult { run_ns: 2_000_000, instructions: 500, macs: 200, ..Default::default() };
+    let result =
+        model::JobResult { started_ns: 1, finished_ns: 2_000_001, instructions: 500, macs: 200, ..Default::default() };
     session.machine.output = vec![0x80, 0x7f];
     let reply = model::Reply::new(&request, model::code::DONE).with_body(&result);
     session.machine.replies.push_back(RunnerReply::Reply(reply));

@@ -295,6 +295,17 @@ impl<Tx: Entry, Rx: Entry, N: Notify> Link<Tx, Rx, N> {
         self.outgoing.room() as usize
     }
 
+    /// Whether a look with [`Link::poll`] and [`Link::pop`] is worth while: the peer restarted, or an entry is there. Only a
+    /// hint, for those who look often; it checks nothing and asks the peer for nothing.
+    pub fn has_news(&self) -> bool {
+        let epoch = match self.session {
+            Session::Fresh => 0,
+            Session::With { epoch, .. } | Session::Ended { epoch, .. } => epoch,
+        };
+        let ended = matches!(self.session, Session::Ended { .. });
+        self.peer.load(EPOCH) != epoch || !ended && self.peer.load(PRODUCER) != self.incoming.consumed
+    }
+
     /// Entries that the outgoing ring holds.
     pub fn capacity(&self) -> usize {
         self.outgoing.capacity as usize
