@@ -1,100 +1,17 @@
 //! The runner with clients of every kind, over real links in the memory of one program.
 
-use std::cell::Cell;
-use std::ptr::NonNull;
-use std::rc::Rc;
-use std::sync::atomic::AtomicU64;
+mod common;
 
-use model_runner::region::DataRegion;
+use std::cell::Cell;
+use std::rc::Rc;
+
+use common::*;
 use model_runner::{Clock, ModelSet, Problem, Processor, Runner};
 use proptest::prelude::*;
-use protocols::model::{JobResult, MAX_JOBS, ModelInfo, PROTOCOL, Reply, Request, Status, VERSION, code, kind};
-use protocols::model_pack::{Header, MAGIC, ModelEntry, ModelPack};
-use ring::{Link, Span, Words, region_bytes};
+use protocols::model::{JobResult, MAX_JOBS, ModelInfo, Request, Status, code, kind};
+use protocols::model_pack::ModelPack;
+use ring::Span;
 use zerocopy::IntoBytes;
-
-type Notifier = fn();
-const SILENT: Notifier = || {};
-const DATA_BYTES: usize = 4096;
-const INPUT: u32 = 64;
-const OUTPUT: u32 = 10;
-
-/// Time that passes only when somebody looks at the clock.
-#[derive(Clone)]
-struct Fake {
-    now_ns: Rc<Cell<u64>>,
-    tick_ns: Rc<Cell<u64>>,
-}
-
-impl Clock for Fake {
-    fn now_ns(&self) -> u64 {
-        self.now_ns.set(self.now_ns.get() + self.tick_ns.get());
-        self.now_ns.get()
-    }
-    fn instructions(&self) -> u64 {
-        self.now_ns.get() / 2
-    }
-}
-
-/// The digits model twice, the second time cut off; one sample.
-fn pack() -> &'static [u8] {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../ml-runtime/models/digits");
-    let file = std::fs::read(format!("{folder}/model.tflite")).unwrap();
-    let entry = |name: &str, bytes| {
-        let mut text = [0; 32];
-        text[..name.len()].copy_from_slice(name.as_bytes());
-        let (file_at, at) = (256, 256);
-        ModelEntry {
-            name: text,
-            file_at,
-            file_bytes: bytes,
-            samples: 0,
-            input_bytes: INPUT,
-            output_bytes: OUTPUT,
-            labels_at: at,
-            inputs_at: at,
-            outputs_at: at,
-        }
-    };
-    let entries = [entry("digits", file.len() as u32), entry("broken", 5000)];
-    let bytes = (256 + file.len()).next_multiple_of(16);
-    let header = Header { magic: MAGIC, bytes: bytes as u32, models: 2 };
-    let mut words = vec![0u128; bytes / 16];
-    let target = words.as_mut_bytes();
-    target[..16].copy_from_slice(header.as_bytes());
-    target[16..16 + size_of_val(&entries)].copy_from_slice(entries.as_bytes());
-    target[256..256 + file.len()].copy_from_slice(&file);
-    Vec::leak(words).as_bytes()
-}
-
-fn words(entry_bytes: usize) -> &'static [AtomicU64] {
-    Vec::leak((0..region_bytes(16, entry_bytes) / 8).map(|_| AtomicU64::new(0)).collect())
-}
-
-/// One client's end, which can be opened again as after a restart.
-struct ClientEnd {
-    own: &'static [AtomicU64],
-    peer: &'static [AtomicU64],
-    link: Link<Request, Reply, Notifier>,
-    data: &'static mut [u8],
-}
-
-impl ClientEnd {
-    fn restart(&mut self) {
-        let [own, peer] = [self.own, self.peer].map(Words::from_static);
-        self.link = Link::open(own, peer, SILENT, PROTOCOL, VERSION).unwrap();
-        self.link.poll().unwrap();
-    }
-
-    fn replies(&mut self) -> Vec<Reply> {
-        self.link.poll().unwrap();
-        std::iter::from_fn(|| self.link.pop().unwrap()).collect()
-    }
-
-    fn codes(&mut self) -> Vec<(u32, u32)> {
-        self.replies().iter().map(|reply| (reply.job, reply.code)).collect()
-    }
-}
 
 fn runner<C: Clock + 'static>(models: ModelSet, clock: C) -> Runner<'static, Notifier, C> {
     let infos = models.infos();
@@ -118,16 +35,9 @@ fn bench(clients: usize) -> Bench {
     let mut runner = runner(models, Fake { now_ns: now_ns.clone(), tick_ns: tick_ns.clone() });
     let mut ends = Vec::new();
     for slot in 0..clients {
-        let (own, peer) = (words(size_of::<Request>()), words(size_of::<Reply>()));
-        let data = Vec::leak(vec![0u8; DATA_BYTES]);
-        // SAFETY: the memory is never freed, and the test touches it only while the runner does not.
-        let region = unsafe { DataRegion::new(NonNull::new(data.as_mut_ptr()).unwrap(), DATA_BYTES) };
-        let link = |own, peer| (Words::from_static(own), Words::from_static(peer));
-        let (a, b) = link(peer, own);
-        runner.add_client(slot, Link::open(a, b, SILENT, PROTOCOL, VERSION).unwrap(), region);
-        let (a, b) = link(own, peer);
-        let link = Link::open(a, b, SILENT, PROTOCOL, VERSION).unwrap();
-        ends.push(ClientEnd { own, peer, link, data });
+        let (end, link, region) = client();
+        runner.add_client(slot, link, region);
+        ends.push(end);
     }
     let mut bench = Bench { runner, clients: ends, now_ns, tick_ns, problems };
     bench.runner.turn();
@@ -136,12 +46,6 @@ fn bench(clients: usize) -> Bench {
     }
     bench.runner.turn();
     bench
-}
-
-/// A submission with buffers of its own for each of 32 numbers.
-fn job(number: u32) -> Request {
-    let start = number % 32 * 96;
-    Request::submit(number, 0, Span { offset: start, bytes: INPUT }, Span { offset: start + 64, bytes: OUTPUT }, 0)
 }
 
 #[test]
@@ -310,10 +214,7 @@ fn meddle(at: u32, act: impl Fn(&mut ClientEnd) + 'static) -> (Vec<(u32, u32)>, 
     let Bench { mut clients, .. } = bench(1);
     let models = ModelSet::load(pack(), Vec::leak(vec![0u128; 1 << 14]).as_mut_bytes(), |_| {});
     let mut client = clients.remove(0);
-    // SAFETY: as in `bench`.
-    let region = unsafe { DataRegion::new(NonNull::new(client.data.as_mut_ptr()).unwrap(), DATA_BYTES) };
-    let link =
-        Link::open(Words::from_static(client.peer), Words::from_static(client.own), SILENT, PROTOCOL, VERSION).unwrap();
+    let (link, region) = client.runner_end();
     client.restart();
     client.link.push(&job(0)).unwrap();
     let client = Rc::new(std::cell::RefCell::new(client));
