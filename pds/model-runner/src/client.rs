@@ -1,6 +1,6 @@
 //! One client: its link, its data region, its jobs, and what it has used.
 
-use protocols::model::{ClientInfo, JobResult, MAX_JOBS, Reply, Request, TENSOR_ALIGN, code, kind};
+use protocols::model::{ClientInfo, JobResult, MAX_JOBS, NO_PD, Reply, Request, TENSOR_ALIGN, code, kind};
 use ring::{BufferError, Buffers, Link, LinkError, Notify};
 
 use crate::engine::Spent;
@@ -27,7 +27,15 @@ impl<N: Notify> Client<N> {
     pub fn new(link: Link<Reply, Request, N>, region: DataRegion) -> Self {
         let buffers = Buffers::new(region.bytes(), TENSOR_ALIGN);
         let jobs = [const { None }; MAX_JOBS];
-        Client { link, region, buffers, jobs, live: 0, counts: ClientInfo::default(), used_ns: [0; ENGINES] }
+        Client {
+            link,
+            region,
+            buffers,
+            jobs,
+            live: 0,
+            counts: ClientInfo { pd: NO_PD, ..ClientInfo::default() },
+            used_ns: [0; ENGINES],
+        }
     }
 
     /// Whether it is worth while to hear it.

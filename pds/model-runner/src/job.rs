@@ -146,7 +146,7 @@ impl Job {
     }
 
     /// What is told of it while it lives.
-    pub fn info(&self, client: usize, now_ns: u64) -> JobInfo {
+    pub fn info(&self, client: usize, pd: u32, now_ns: u64) -> JobInfo {
         let (state, engine) = match self.state {
             State::Waiting => (state::WAITING, 0),
             State::Queued => (state::QUEUED, 0),
@@ -162,7 +162,7 @@ impl Job {
             engine,
             runs: self.runs,
             missed: self.missed,
-            reserved: 0,
+            pd,
             period_ns: self.request.period_ns,
             age_ns: now_ns.saturating_sub(self.accepted_ns),
         }

@@ -68,7 +68,7 @@ macro_rules! read_only {
 }
 
 macro_rules! add_client {
-    ($runner:ident, $slot:literal, $name:ident, $data:ident, $size:ident) => {
+    ($runner:ident, $peer:ident, $slot:literal, $name:ident, $data:ident, $size:ident) => {
         let link = ring::link!($name: Reply, Request, model::PROTOCOL, model::VERSION);
         if let Some(link) = link.unwrap_or_else(|error| panic!("{}: {error}", stringify!($name))) {
             let start = core::ptr::with_exposed_provenance_mut(*var!($data: usize = 0));
@@ -76,7 +76,11 @@ macro_rules! add_client {
             // SAFETY: the composer maps a region of this size there for as long as the program runs, writable; nothing
             // else here refers to it, and a protection domain is one thread.
             let region = unsafe { DataRegion::new(start, *var!($size: usize = 0)) };
+            let peer = $peer(link.notifier().channel());
             $runner.add_client($slot, link, region);
+            if let Some(pd) = peer {
+                $runner.name_client($slot, pd);
+            }
         }
     };
 }
@@ -103,14 +107,16 @@ fn init() -> Domain {
     let infos = models.infos();
     let processor = PROCESSOR.init(Processor::new(models, clock));
     let runner = RUNNER.init(Runner::new(&infos, clock, processor, None, wake.is_some()));
-    add_client!(runner, 0, client0, client0_data, client0_data_size);
-    add_client!(runner, 1, client1, client1_data, client1_data_size);
-    add_client!(runner, 2, client2, client2_data, client2_data_size);
-    add_client!(runner, 3, client3, client3_data, client3_data_size);
-    add_client!(runner, 4, client4, client4_data, client4_data_size);
-    add_client!(runner, 5, client5, client5_data, client5_data_size);
-    add_client!(runner, 6, client6, client6_data, client6_data_size);
-    add_client!(runner, 7, client7, client7_data, client7_data_size);
+    let own = table.pd_by_name(sel4_microkit::pd_name().unwrap_or(""));
+    let peer = |channel: usize| table.peer(own?, channel as u16);
+    add_client!(runner, peer, 0, client0, client0_data, client0_data_size);
+    add_client!(runner, peer, 1, client1, client1_data, client1_data_size);
+    add_client!(runner, peer, 2, client2, client2_data, client2_data_size);
+    add_client!(runner, peer, 3, client3, client3_data, client3_data_size);
+    add_client!(runner, peer, 4, client4, client4_data, client4_data_size);
+    add_client!(runner, peer, 5, client5, client5_data, client5_data_size);
+    add_client!(runner, peer, 6, client6, client6_data, client6_data_size);
+    add_client!(runner, peer, 7, client7, client7_data, client7_data_size);
     let mut domain = Domain { runner, clock, wake };
     domain.turn();
     domain

@@ -48,6 +48,11 @@ impl<'e, N: Notify, C: Clock> Runner<'e, N, C> {
         self.scheduler.add_client(slot, link, region);
     }
 
+    /// The client in slot `slot` is the protection domain with this index in the system table: for those who ask who it is.
+    pub fn name_client(&mut self, slot: usize, pd: usize) {
+        self.scheduler.name_client(slot, pd);
+    }
+
     /// What was counted so far.
     pub fn status(&self) -> Status {
         self.scheduler.status()

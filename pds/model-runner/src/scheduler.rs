@@ -11,8 +11,8 @@ use core::cmp::Reverse;
 
 use heapless::Vec;
 use protocols::model::{
-    ClientInfo, MAX_CLIENTS, MAX_DEADLINE_NS, MAX_JOBS, MAX_PERIOD_NS, MAX_PRIORITY, MIN_PERIOD_NS, ModelInfo, ONESELF,
-    OPERATOR, Reply, Request, Status, WINDOW_NS, code, engine, kind,
+    ClientInfo, MAX_CLIENTS, MAX_DEADLINE_NS, MAX_JOBS, MAX_PERIOD_NS, MAX_PRIORITY, MIN_PERIOD_NS, ModelInfo, NO_PD,
+    ONESELF, OPERATOR, Reply, Request, Status, WINDOW_NS, code, engine, kind,
 };
 use ring::{Link, Notify};
 
@@ -68,6 +68,13 @@ impl<N: Notify, C: Clock> Scheduler<N, C> {
     pub fn add_client(&mut self, slot: usize, link: Link<Reply, Request, N>, region: DataRegion) {
         if let Some(client) = self.clients.get_mut(slot) {
             *client = Some(Client::new(link, region));
+        }
+    }
+
+    /// The client in slot `slot` is the protection domain with this index in the system table.
+    pub fn name_client(&mut self, slot: usize, pd: usize) {
+        if let Some(Some(client)) = self.clients.get_mut(slot) {
+            client.counts.pd = u32::try_from(pd).unwrap_or(NO_PD);
         }
     }
 
@@ -135,7 +142,8 @@ impl<N: Notify, C: Clock> Scheduler<N, C> {
             }
             kind::JOB_INFO => {
                 let (client, job) = self.job_from(job).ok_or(code::NO_JOB)?;
-                done.with_body(&job.info(client, now_ns))
+                let pd = self.clients[client].as_ref().map_or(NO_PD, |client| client.counts.pd);
+                done.with_body(&job.info(client, pd, now_ns))
             }
             kind::END => {
                 let found = self.job_from(job).filter(|(_, found)| found.serial == job);

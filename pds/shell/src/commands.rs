@@ -1,5 +1,6 @@
 //! What can be typed: one table for running, help and completion.
 
+use crate::jobs;
 use crate::npu::Action;
 use crate::words::Words;
 use core::fmt;
@@ -18,6 +19,10 @@ pub enum Argument {
     Level,
     /// Name of a model.
     Model,
+    /// What can stand behind `jobs`.
+    Jobs,
+    /// `every`.
+    Every,
     /// Name of a script.
     Script,
     /// `on` or `off`.
@@ -66,6 +71,13 @@ pub const COMMANDS: &[Spec] = &[
     spec("mem", "", "memory of protection domains, and regions", &[], 0),
     spec("uptime", "", "time since the machine started", &[], 0),
     spec("models", "", "models: sizes, work of one inference, how often each ran, how many inputs there are", &[], 0),
+    spec(
+        "jobs",
+        "[clients | cancel JOB | start MODEL every PERIOD [INPUT]]",
+        "jobs of the model runner; what its clients used; end a job; run a model every 500ms, 2s…",
+        &[Argument::Jobs, Argument::Model, Argument::Every, Argument::Free, Argument::Free],
+        0,
+    ),
     spec("infer", "MODEL INPUT", "run a model on one of its inputs, by number", &[Argument::Model, Argument::Free], 2),
     spec(
         "npu",
@@ -111,6 +123,8 @@ pub enum Command<'a> {
         /// Number of the input.
         input: usize,
     },
+    /// `jobs`
+    Jobs(jobs::Action<'a>),
     /// `npu`
     Npu(Action),
     /// `log`; without a name, of all.
@@ -220,6 +234,7 @@ pub fn parse(words: &Words) -> Result<Command<'_>, CommandError<'_>> {
             let word = second.unwrap_or("");
             Command::Infer { model: needed, input: word.parse().map_err(|_| bad(word, "the number of an input"))? }
         }
+        "jobs" => Command::Jobs(parse_jobs(spec, words)?),
         "npu" => match first {
             None => Command::Npu(Action::Status),
             Some(word) => {
@@ -252,11 +267,34 @@ pub fn parse(words: &Words) -> Result<Command<'_>, CommandError<'_>> {
     })
 }
 
+fn parse_jobs<'a>(spec: &'static Spec, words: &'a Words) -> Result<jobs::Action<'a>, CommandError<'a>> {
+    let bad = |word, wanted| CommandError::Bad { command: spec.name, word, wanted };
+    let number = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit()).then(|| word.parse().ok()).flatten();
+    let word = |index| words.get(index).unwrap_or("");
+    Ok(match (word(1), words.len()) {
+        ("", _) => jobs::Action::List,
+        ("clients", 2) => jobs::Action::Clients,
+        ("cancel", 3) => {
+            let serial = number(word(2)).ok_or(bad(word(2), "the number of a job"))?;
+            jobs::Action::Cancel(u32::try_from(serial).map_err(|_| bad(word(2), "the number of a job"))?)
+        }
+        ("start", 5 | 6) if word(3) == "every" => {
+            let wanted = "a period of at least 1ms, such as 500ms or 2s";
+            let period_us = jobs::period(word(4)).filter(|us| *us >= 1_000).ok_or(bad(word(4), wanted))?;
+            let input = if words.len() == 6 { number(word(5)) } else { Some(0) };
+            let input = input.ok_or(bad(word(5), "the number of an input"))?;
+            jobs::Action::Start { model: word(2), period_us, input }
+        }
+        ("clients" | "cancel" | "start", _) => return Err(CommandError::Usage(spec)),
+        (word, _) => return Err(bad(word, "one of: cancel clients start")),
+    })
+}
+
 /// The longest sleep.
 const MAX_SLEEP_SECONDS: u64 = 86_400;
 
 /// Microseconds of a decimal number of seconds such as `2` or `0.25`.
-fn seconds(word: &str) -> Option<u64> {
+pub(crate) fn seconds(word: &str) -> Option<u64> {
     let (whole, fraction) = word.split_once('.').unwrap_or((word, "0"));
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if !digits(whole) || !digits(fraction) || fraction.len() > 6 {

@@ -1,6 +1,7 @@
 //! Completion of the word before the cursor.
 
 use crate::commands::{Argument, COMMANDS, find};
+use crate::jobs;
 use crate::npu;
 use crate::reports::Facts;
 use crate::words::first_command;
@@ -57,6 +58,8 @@ impl<'a> Completion<'a> {
             }
             Argument::Level => Level::NAMES.iter().for_each(|(_, name)| offer(name)),
             Argument::Script => facts.scripts.names().for_each(offer),
+            Argument::Jobs => jobs::WORDS.into_iter().for_each(offer),
+            Argument::Every => offer("every"),
             Argument::Npu => npu::words().for_each(offer),
             Argument::Switch => ["on", "off"].into_iter().for_each(offer),
             Argument::Model => facts.models.iter().flat_map(ModelPack::models).for_each(|model| offer(model.name())),

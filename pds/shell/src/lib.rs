@@ -9,6 +9,7 @@ pub mod commands;
 pub mod complete;
 pub mod editor;
 pub mod history;
+pub mod jobs;
 pub mod keys;
 pub mod models;
 pub mod npu;

@@ -31,7 +31,7 @@ use shell::reports::{Facts, NO_PD, ticks_to_us};
 use shell::runner::Runner;
 use shell::scripts::Scripts;
 use shell::shell::{STEP_ENTRIES, Shell};
-use shell::world::{RunnerReply, SubmitError, World};
+use shell::world::{Order, RunnerReply, SubmitError, World};
 use static_cell::ConstStaticCell;
 
 static SHELL: ConstStaticCell<Shell<'static>> = ConstStaticCell::new(Shell::new());
@@ -49,6 +49,8 @@ struct Wires {
     timer: Option<Timer>,
     /// The timer's driver as a child of the supervisor.
     timer_child: Option<usize>,
+    /// The model runner as a child of the supervisor.
+    runner_child: Option<usize>,
     /// When the timer expires.
     armed_us: Option<u64>,
     runner: Option<Runner<'static, ChannelNotifier>>,
@@ -95,6 +97,8 @@ fn init() -> Domain {
 
     let models = ring::link!(models: model::Request, model::Reply, model::PROTOCOL, model::VERSION);
     let models = models.unwrap_or_else(|error| panic!("link models: {error}"));
+    let runner_pd = own.zip(models.as_ref()).and_then(|(own, link)| table.peer(own, link.notifier().channel() as u16));
+    let runner_child = runner_pd.map(|pd| usize::from(table.pds[pd].child_id));
     let runner = models.map(|link| {
         let data = memory_region_symbol!(models_data: *mut AtomicU8);
         // SAFETY: the composer maps a region of this size there for as long as the program runs, writable by this program
@@ -124,6 +128,7 @@ fn init() -> Domain {
         stats,
         timer,
         timer_child,
+        runner_child,
         armed_us: None,
         runner,
         npu,
@@ -215,9 +220,12 @@ impl World for Wires {
         supervisor::read(self.stats?, child).ok()
     }
 
-    fn submit(&mut self, job: u32, model: u32, input: &[u8], output_bytes: usize) -> Result<(), SubmitError> {
-        let runner = self.runner.as_mut().ok_or(SubmitError::NoRunner)?;
-        runner.submit(job, model, input, output_bytes)
+    fn submit(&mut self, order: &Order<'_>) -> Result<(), SubmitError> {
+        self.runner.as_mut().ok_or(SubmitError::NoRunner)?.submit(order)
+    }
+
+    fn runner_state(&mut self) -> Option<State> {
+        self.stats(self.runner_child?).map(|stats| State::from_raw(stats.state))
     }
 
     fn ask_runner(&mut self, request: model::Request) -> bool {

@@ -3,7 +3,7 @@
 use crate::units::{Bytes, Micros};
 use crate::world::World;
 use core::fmt;
-use protocols::model::{JobResult, ModelInfo};
+use protocols::model::{JobResult, ModelInfo, engine};
 use protocols::model_pack::Sample;
 
 /// The longest output whose every byte is compared with the reference.
@@ -12,34 +12,58 @@ const MAX_OUTPUT: usize = 1024;
 /// The head of the table of models.
 pub fn print_head(world: &mut impl World) {
     world.print(format_args!(
-        "{:<16} {:>10} {:>10} {:>10} {:>10} {:>10} {:>7} {:>7}",
-        "NAME", "FILE", "ARENA", "INPUT", "OUTPUT", "MACS", "RUNS", "INPUTS"
+        "{:<16} {:>10} {:>10} {:>10} {:>9} {:>4} {:>10} {:>7} {:>6} RUNS ON",
+        "NAME", "FILE", "ARENA", "INPUT", "OUTPUT", "OPS", "MACS", "RUNS", "INPUTS"
     ));
 }
 
 /// A row of the table of models.
 pub fn print_row(name: &str, info: &ModelInfo, samples: usize, world: &mut impl World) {
     world.print(format_args!(
-        "{name:<16} {:>10} {:>10} {:>10} {:>10} {:>10} {:>7} {samples:>7}",
+        "{name:<16} {:>10} {:>10} {:>10} {:>9} {:>4} {:>10} {:>7} {samples:>6} {}",
         Bytes(info.file_bytes.into()),
         Bytes(info.arena_bytes.into()),
         Bytes(info.input_bytes.into()),
         Bytes(info.output_bytes.into()),
+        info.operators,
         info.macs,
         info.runs,
+        engine::name(info.engine),
     ));
+}
+
+/// How an output compares with the reference's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Equal, bit for bit.
+    Same,
+    /// As far as it was compared.
+    TooLong,
+    /// Not equal.
+    Different,
+}
+
+/// Compares a job's output with the reference's. Gives the class with the highest score, too.
+pub fn compare(sample: &Sample<'_>, result: &JobResult, world: &mut impl World) -> (Verdict, Option<usize>) {
+    let mut output = [0; MAX_OUTPUT];
+    let length = world.output(result, &mut output);
+    let output = &output[..length];
+    let verdict = match (sample.output.starts_with(output), length < sample.output.len()) {
+        (true, false) => Verdict::Same,
+        (true, true) if length == MAX_OUTPUT => Verdict::TooLong,
+        _ => Verdict::Different,
+    };
+    (verdict, best(output))
 }
 
 /// What a job's output says, beside the input it was for.
 pub fn print_result(name: &str, number: usize, sample: &Sample<'_>, result: &JobResult, world: &mut impl World) {
-    let mut output = [0; MAX_OUTPUT];
-    let length = world.output(result, &mut output);
-    let output = &output[..length];
-    let class = Class { best: best(output), expected: sample.label };
-    let same = match (output == sample.output, length < sample.output.len()) {
-        (true, _) => "output as the reference's, bit for bit",
-        (false, true) => "output too long to compare",
-        (false, false) => "OUTPUT DIFFERS from the reference's",
+    let (verdict, best) = compare(sample, result, world);
+    let class = Class { best, expected: sample.label };
+    let same = match verdict {
+        Verdict::Same => "output as the reference's, bit for bit",
+        Verdict::TooLong => "output too long to compare",
+        Verdict::Different => "OUTPUT DIFFERS from the reference's",
     };
     world.print(format_args!("{name} {number}: {class}; {same}"));
     let (tenths, run) = (tenths(result.instructions, result.macs), Micros(result.took_ns() / 1_000));

@@ -1,50 +1,71 @@
-//! The shell's end of the link to the model runner: one job at a time, its tensors at the start of the shared region.
+//! The shell's end of the link to the model runner: each job has its tensors in a part of the shared region of its own.
 
-use crate::world::{RunnerReply, SubmitError};
+use crate::world::{Order, RunnerReply, SubmitError};
+use core::ops::Range;
 use core::sync::atomic::{AtomicU8, Ordering};
-use protocols::model::{JobResult, Reply, Request, TENSOR_ALIGN, kind};
+use heapless::Vec;
+use protocols::model::{JobResult, MAX_JOBS, Reply, Request, TENSOR_ALIGN, kind};
 use ring::{Link, Notify, Span};
 
-/// Nanoseconds after which the runner gives a job up.
+/// Nanoseconds after which the runner gives a job up that runs once.
 const DEADLINE_NS: u64 = 8_000_000_000;
 
 /// A link to the model runner and the region that both map.
 pub struct Runner<'a, N> {
     link: Link<Request, Reply, N>,
     data: &'a [AtomicU8],
-    /// The job that has the tensors.
-    job: Option<u32>,
+    /// The jobs that have not ended.
+    held: Vec<Held, MAX_JOBS>,
+}
+
+/// A job and its part of the region.
+struct Held {
+    job: u32,
+    part: Range<usize>,
 }
 
 impl<'a, N: Notify> Runner<'a, N> {
     /// An idle one.
     pub fn new(link: Link<Request, Reply, N>, data: &'a [AtomicU8]) -> Self {
-        Self { link, data, job: None }
+        Self { link, data, held: Vec::new() }
     }
 
-    /// Puts `input` in its place and submits the job.
+    /// Puts the input in a place of its own and submits the job.
     ///
     /// # Errors
     /// See [`SubmitError`].
-    pub fn submit(&mut self, job: u32, model: u32, input: &[u8], output_bytes: usize) -> Result<(), SubmitError> {
-        let output_at = input.len().next_multiple_of(TENSOR_ALIGN as usize);
-        if output_at + output_bytes > self.data.len() {
+    pub fn submit(&mut self, order: &Order<'_>) -> Result<(), SubmitError> {
+        let align = |bytes: usize| bytes.next_multiple_of(TENSOR_ALIGN as usize);
+        let output_at = align(order.input.len());
+        let bytes = output_at + align(order.output_bytes);
+        if bytes > self.data.len() {
             return Err(SubmitError::TooLarge);
         }
-        while self.reply().is_some() {}
-        if self.job.is_some() {
-            return Err(SubmitError::Busy);
-        }
-        for (to, byte) in self.data.iter().zip(input) {
+        let start = self.gap(bytes).filter(|_| !self.held.is_full()).ok_or(SubmitError::Busy)?;
+        for (to, byte) in self.data[start..].iter().zip(order.input) {
             to.store(*byte, Ordering::Relaxed);
         }
-        let input = Span { offset: 0, bytes: input.len() as u32 };
-        let output = Span { offset: output_at as u32, bytes: output_bytes as u32 };
-        if !self.ask(Request::submit(job, model, input, output, DEADLINE_NS)) {
+        let input = Span { offset: start as u32, bytes: order.input.len() as u32 };
+        let output = Span { offset: (start + output_at) as u32, bytes: order.output_bytes as u32 };
+        let (deadline_ns, period_ns) =
+            if order.period_us == 0 { (DEADLINE_NS, 0) } else { (0, order.period_us.saturating_mul(1_000)) };
+        let request = Request::submit(order.job, order.model, input, output, deadline_ns).every(period_ns);
+        if !self.ask(request) {
             return Err(SubmitError::NoRunner);
         }
-        self.job = Some(job);
+        // There is room.
+        let _ = self.held.push(Held { job: order.job, part: start..start + bytes });
         Ok(())
+    }
+
+    /// The lowest place for `bytes` bytes beside those of the jobs that have not ended.
+    fn gap(&self, bytes: usize) -> Option<usize> {
+        let starts = core::iter::once(0).chain(self.held.iter().map(|held| held.part.end));
+        let fits = |start: &usize| {
+            let end = start + bytes;
+            end <= self.data.len() && self.held.iter().all(|held| end <= held.part.start || held.part.end <= *start)
+        };
+        starts.filter(fits).min()
     }
 
     /// Sends a request. False if that is not possible now.
@@ -58,7 +79,7 @@ impl<'a, N: Notify> Runner<'a, N> {
         let joined = self.link.poll() != Ok(false);
         if joined {
             // The jobs of the old session are gone, and with them their hold on the tensors.
-            self.job = None;
+            self.held.clear();
         }
         joined
     }
@@ -69,8 +90,8 @@ impl<'a, N: Notify> Runner<'a, N> {
             return Some(RunnerReply::Restarted);
         }
         let reply = self.link.pop().ok()??;
-        if reply.kind == kind::SUBMIT && self.job == Some(reply.job) {
-            self.job = None;
+        if reply.kind == kind::SUBMIT {
+            self.held.retain(|held| held.job != reply.job);
         }
         Some(RunnerReply::Reply(reply))
     }
@@ -113,31 +134,39 @@ mod tests {
         (runner, server)
     }
 
+    fn order(job: u32, input: &[u8]) -> Order<'_> {
+        Order { job, model: 0, input, output_bytes: 2, period_us: 0 }
+    }
+
     #[test]
-    fn the_tensors_belong_to_one_job_until_its_reply() {
+    fn the_tensors_belong_to_a_job_until_it_ends() {
         let (mut runner, mut server) = pair();
-        runner.submit(1, 0, b"abc", 2).unwrap();
-        let request = server.pop().unwrap().unwrap();
-        assert_eq!((request.input, request.output), (Span { offset: 0, bytes: 3 }, Span { offset: 16, bytes: 2 }));
-        assert_eq!(runner.submit(2, 0, b"abc", 2), Err(SubmitError::Busy));
+        runner.submit(&order(1, b"abc")).unwrap();
+        runner.submit(&Order { period_us: 5, ..order(2, b"abc") }).unwrap();
+        let [first, second] = [(); 2].map(|()| server.pop().unwrap().unwrap());
+        assert_eq!((first.input, first.output), (Span { offset: 0, bytes: 3 }, Span { offset: 16, bytes: 2 }));
+        assert_eq!((second.input.offset, second.period_ns), (32, 5_000));
+        assert_eq!(runner.submit(&order(3, b"abc")), Err(SubmitError::Busy));
         runner.data[17].store(9, Ordering::Relaxed);
-        let result = JobResult { output: request.output, ..JobResult::default() };
-        let reply = Reply::new(&request, model::code::DONE).with_body(&result);
+        let result = JobResult { output: first.output, ..JobResult::default() };
+        let reply = Reply::new(&first, model::code::DONE).with_body(&result);
         server.push(&reply).unwrap();
         assert_eq!(runner.reply(), Some(RunnerReply::Reply(reply)));
         let mut output = [7; 4];
         assert_eq!((runner.output(&result, &mut output), output), (2, [0, 9, 7, 7]));
-        runner.submit(2, 0, b"abc", 2).unwrap();
-        // It was given up, and its reply comes late.
-        let request = server.pop().unwrap().unwrap();
-        server.push(&Reply::new(&request, model::code::CANCELLED)).unwrap();
-        runner.submit(3, 0, b"abc", 2).unwrap();
+        // A run of a periodic job is not its end.
+        let run = Reply { kind: kind::RUN, ..Reply::new(&second, model::code::DONE) };
+        server.push(&run).unwrap();
+        assert_eq!(runner.reply(), Some(RunnerReply::Reply(run)));
+        runner.submit(&order(4, b"abc")).unwrap();
+        assert_eq!(server.pop().unwrap().unwrap().input.offset, 0);
+        assert_eq!(runner.submit(&order(5, b"abc")), Err(SubmitError::Busy));
     }
 
     #[test]
     fn tensors_and_outputs_stay_in_the_region() {
         let (mut runner, _) = pair();
-        assert_eq!(runner.submit(1, 0, &[0; 60], 2), Err(SubmitError::TooLarge));
+        assert_eq!(runner.submit(&order(1, &[0; 60])), Err(SubmitError::TooLarge));
         let anywhere = |offset, bytes| JobResult { output: Span { offset, bytes }, ..JobResult::default() };
         assert_eq!(runner.output(&anywhere(u32::MAX, u32::MAX), &mut [0; 8]), 0);
         assert_eq!(runner.output(&anywhere(62, 8), &mut [0; 8]), 2);
@@ -150,6 +179,6 @@ mod tests {
         let quiet: fn() = || {};
         let link = Link::open(near, far, quiet, model::PROTOCOL, model::VERSION).unwrap();
         let data: &[AtomicU8] = (0..64).map(|_| AtomicU8::new(0)).collect::<std::vec::Vec<_>>().leak();
-        assert_eq!(Runner::new(link, data).submit(1, 0, b"abc", 2), Err(SubmitError::NoRunner));
+        assert_eq!(Runner::new(link, data).submit(&order(1, b"abc")), Err(SubmitError::NoRunner));
     }
 }

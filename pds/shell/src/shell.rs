@@ -7,8 +7,8 @@ use crate::commands::{Command, parse};
 use crate::complete::{Completion, List};
 use crate::editor::{Editor, Outcome};
 use crate::history::History;
+use crate::jobs::Periodics;
 use crate::keys::{CANCEL_BYTE, Decoder};
-use crate::models;
 use crate::npu::Action;
 use crate::reports::{Clients, Facts, Report};
 use crate::units::Micros;
@@ -23,7 +23,7 @@ mod accelerator;
 mod jobs;
 mod waiting;
 
-use jobs::Wanted;
+use jobs::{Question, RUNNER_LOOK_US, Wanted};
 
 /// What stands before the line that is typed.
 pub const PROMPT: &str = "kinglet> ";
@@ -74,11 +74,11 @@ enum Activity {
         give_up_us: u64,
         wanted: Wanted,
     },
-    /// Waiting for what the model runner says of the model with this number in the pack.
-    AskingModel {
-        request: u32,
+    /// Waiting for the model runner's answer.
+    AskingRunner {
+        request: model::Request,
         give_up_us: u64,
-        model: usize,
+        question: Question,
     },
     /// Waiting for a job to end.
     Inferring {
@@ -137,6 +137,8 @@ pub struct Shell<'a> {
     view_shown: bool,
     tokens: u64,
     cancelled: bool,
+    /// Periodic jobs, which go on while others are typed.
+    periodics: Periodics,
 }
 
 impl<'a> Shell<'a> {
@@ -156,6 +158,7 @@ impl<'a> Shell<'a> {
             view_shown: false,
             tokens: 0,
             cancelled: false,
+            periodics: Periodics::new(),
         }
     }
 
@@ -181,7 +184,7 @@ impl<'a> Shell<'a> {
                 self.receive(world);
             }
             if !ready || !self.step(world) {
-                if let Some(time) = self.wake_time() {
+                if let Some(time) = self.wake_time(world.now_us()) {
                     world.wake_at(time);
                 }
                 return false;
@@ -190,14 +193,14 @@ impl<'a> Shell<'a> {
         true
     }
 
-    fn wake_time(&self) -> Option<u64> {
+    fn wake_time(&self, now_us: u64) -> Option<u64> {
         match &self.activity {
             Activity::Idle | Activity::Printing(..) => None,
             Activity::Sleeping { until_us } => Some(*until_us),
+            Activity::AwaitingRunner { give_up_us, .. }
+            | Activity::AskingRunner { give_up_us, .. }
+            | Activity::Inferring { give_up_us, .. } => Some((*give_up_us).min(now_us + RUNNER_LOOK_US)),
             Activity::Asking { give_up_us, .. }
-            | Activity::AwaitingRunner { give_up_us, .. }
-            | Activity::AskingModel { give_up_us, .. }
-            | Activity::Inferring { give_up_us, .. }
             | Activity::Querying { give_up_us, .. }
             | Activity::AskingNpu { give_up_us, .. }
             | Activity::PoweringOff { give_up_us, .. } => Some(*give_up_us),
@@ -245,6 +248,9 @@ impl<'a> Shell<'a> {
     fn step(&mut self, world: &mut impl World) -> bool {
         if core::mem::take(&mut self.cancelled) {
             self.cancel(world);
+        }
+        if self.hear_runner(world) {
+            return true;
         }
         match self.activity {
             Activity::Idle if self.is_reading() => self.read_keys(world),
@@ -415,10 +421,10 @@ impl<'a> Shell<'a> {
                 self.activity = Activity::PoweringOff { token, give_up_us: world.now_us() + FLUSH_TIMEOUT_US, code };
             }
             Command::Models => {
-                models::print_head(world);
-                self.ask_model(0, world);
+                self.models(world);
             }
-            Command::Infer { model, input } => self.infer(model, input, world),
+            Command::Infer { model, input } => self.run_model("infer", model, input, 0, world),
+            Command::Jobs(action) => self.jobs(action, world),
             Command::Npu(action) => self.ask_npu(action, world),
         }
     }

@@ -4,7 +4,22 @@ use core::fmt;
 use protocols::console::{FromClient, FromConsole};
 use protocols::model;
 use protocols::npu;
-use protocols::supervisor::{Answer, ChildStats, Request};
+use protocols::supervisor::{Answer, ChildStats, Request, State};
+
+/// A job for the model runner.
+#[derive(Clone, Copy, Debug)]
+pub struct Order<'a> {
+    /// Its number.
+    pub job: u32,
+    /// The model's number in the pack.
+    pub model: u32,
+    /// The input tensor.
+    pub input: &'a [u8],
+    /// Bytes of the output tensor.
+    pub output_bytes: usize,
+    /// Its period; 0: once.
+    pub period_us: u64,
+}
 
 /// Why a job was not submitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,7 +28,7 @@ pub enum SubmitError {
     NoRunner,
     /// The tensors do not fit into the region that is shared with the runner.
     TooLarge,
-    /// The runner has not given back the tensors of the job before.
+    /// The runner has not given back the tensors of jobs before.
     Busy,
 }
 
@@ -22,7 +37,7 @@ impl fmt::Display for SubmitError {
         f.write_str(match self {
             SubmitError::NoRunner => "the model runner takes no jobs now",
             SubmitError::TooLarge => "the tensors do not fit into the region shared with the model runner",
-            SubmitError::Busy => "the model runner has not ended the job before",
+            SubmitError::Busy => "the model runner has not ended the jobs before",
         })
     }
 }
@@ -59,11 +74,13 @@ pub trait World {
     /// What the supervisor publishes about a child.
     fn stats(&mut self, child: usize) -> Option<ChildStats>;
 
-    /// Gives the model runner an input and room for an output of that many bytes. The reply comes with this job number.
+    /// Gives the model runner a job: an input, and room for the output. The replies come with its number.
     ///
     /// # Errors
     /// See [`SubmitError`].
-    fn submit(&mut self, job: u32, model: u32, input: &[u8], output_bytes: usize) -> Result<(), SubmitError>;
+    fn submit(&mut self, order: &Order<'_>) -> Result<(), SubmitError>;
+    /// What the supervisor says of the model runner; none if nobody knows.
+    fn runner_state(&mut self) -> Option<State>;
     /// Sends the model runner a request without tensors. False if that is not possible now.
     fn ask_runner(&mut self, request: model::Request) -> bool;
     /// The next reply of the model runner.

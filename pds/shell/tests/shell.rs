@@ -10,7 +10,7 @@ use protocols::system_table::*;
 use shell::reports::Facts;
 use shell::scripts::Scripts;
 use shell::shell::Shell;
-use shell::world::{RunnerReply, SubmitError, World};
+use shell::world::{Order, RunnerReply, SubmitError, World};
 use std::collections::VecDeque;
 use std::fmt;
 use zerocopy::{FromZeros, IntoBytes};
@@ -34,7 +34,8 @@ struct Machine {
     /// The model runner is not there, or has not given back the tensors of the job before.
     runner_trouble: Option<SubmitError>,
     runner_requests: Vec<model::Request>,
-    jobs: Vec<(u32, u32, Vec<u8>)>,
+    runner_state: Option<State>,
+    jobs: Vec<(u32, u32, Vec<u8>, u64)>,
     replies: VecDeque<RunnerReply>,
     output: Vec<u8>,
     no_npu: bool,
@@ -81,13 +82,16 @@ impl World for Machine {
     fn stats(&mut self, child: usize) -> Option<ChildStats> {
         self.stats.get(child).copied().flatten()
     }
-    fn submit(&mut self, job: u32, model: u32, input: &[u8], output_bytes: usize) -> Result<(), SubmitError> {
+    fn submit(&mut self, order: &Order<'_>) -> Result<(), SubmitError> {
         if let Some(error) = self.runner_trouble {
             return Err(error);
         }
-        assert_eq!(output_bytes, 2);
-        self.jobs.push((job, model, input.to_vec()));
+        assert_eq!(order.output_bytes, 2);
+        self.jobs.push((order.job, order.model, order.input.to_vec(), order.period_us));
         Ok(())
+    }
+    fn runner_state(&mut self) -> Option<State> {
+        self.runner_state
     }
     fn ask_runner(&mut self, request: model::Request) -> bool {
         if self.runner_trouble.is_some() {
@@ -422,10 +426,13 @@ fn models_and_inference() {
     let reply = model::Reply::new(&request, model::code::DONE).with_body(&info);
     session.machine.replies.push_back(RunnerReply::Reply(reply));
     let row = session.pass(0);
-    assert_eq!(row, ["digits             17.5 KiB    5.8 KiB        0 B        0 B        200       3       1"]);
+    assert_eq!(
+        row,
+        ["digits             17.5 KiB    5.8 KiB        0 B       0 B    0        200       3      1 processor"]
+    );
 
     assert_eq!(session.run("infer digits 0"), [""; 0]);
-    let (job, model, input) = session.machine.jobs.pop().unwrap();
+    let (job, model, input, _) = session.machine.jobs.pop().unwrap();
     assert_eq!((model, &input[..]), (0, &b"abc"[..]));
     let request = model::Request::submit(job, model, Default::default(), Default::default(), 0);
     let result =
@@ -445,6 +452,112 @@ fn models_and_inference() {
     assert_eq!(session.run("infer digits 0"), [""; 0]);
     assert_eq!(session.pass(10_000_000), ["the model runner does not answer"]);
     assert_eq!(session.machine.runner_requests.last().unwrap().kind, model::kind::CANCEL);
+}
+
+fn reply_to(session: &mut Session, code: u32, body: &(impl IntoBytes + zerocopy::Immutable)) -> Vec<String> {
+    let request = *session.machine.runner_requests.last().unwrap();
+    session.machine.replies.push_back(RunnerReply::Reply(model::Reply::new(&request, code).with_body(body)));
+    session.pass(0)
+}
+
+#[test]
+fn jobs_of_all_clients_are_listed_and_ended() {
+    let mut session = session();
+    assert_eq!(session.run("jobs"), [""; 0]);
+    let info = model::JobInfo {
+        serial: 7,
+        client: 2,
+        state: model::state::RUNNING,
+        engine: model::engine::ACCELERATOR,
+        priority: 3,
+        runs: 12,
+        missed: 1,
+        pd: 3,
+        period_ns: 500_000_000,
+        age_ns: 6_100_000_000,
+        ..Default::default()
+    };
+    let lines = reply_to(&mut session, model::code::DONE, &info);
+    assert!(lines[0].starts_with("  JOB CLIENT"), "{lines:?}");
+    assert_eq!(
+        lines[1],
+        "    7 app              digits           on the accelerator     3   500 ms     12      1    6.1 s"
+    );
+    assert_eq!(session.machine.runner_requests.last().unwrap().job, 8);
+    assert_eq!(reply_to(&mut session, model::code::NO_JOB, &[0u8; 0]), [""; 0]);
+    assert_eq!(session.run("jobs; echo next"), [""; 0]);
+    assert_eq!(reply_to(&mut session, model::code::NO_JOB, &[0u8; 0]), ["jobs: there are none", "next"]);
+
+    assert_eq!(session.run("jobs cancel 7"), [""; 0]);
+    assert_eq!(session.machine.runner_requests.last().unwrap().kind, model::kind::END);
+    assert_eq!(reply_to(&mut session, model::code::DONE, &[0u8; 0]), [""; 0]);
+    session.run("jobs cancel 8");
+    assert_eq!(reply_to(&mut session, model::code::NO_JOB, &[0u8; 0]), ["jobs: there is no job 8; jobs lists them"]);
+
+    session.run("jobs clients");
+    let info = model::ClientInfo { done: 450, share: 333, connected: 1, pd: 3, ..Default::default() };
+    let lines = reply_to(&mut session, model::code::DONE, &info);
+    assert_eq!(lines[1], "app                 0      450      0     0      0       0      0     0      0 us 33.3 %");
+    for _ in 1..8 {
+        assert_eq!(reply_to(&mut session, model::code::BAD_REQUEST, &[0u8; 0]), [""; 0]);
+    }
+    assert_eq!(session.run("echo free"), ["free"]);
+}
+
+#[test]
+fn a_periodic_job_goes_on_beside_what_is_typed() {
+    let mut session = session();
+    assert_eq!(session.run("jobs start digits every 500ms; echo on"), ["on"]);
+    let (job, _, input, period_us) = session.machine.jobs.pop().unwrap();
+    assert_eq!((&input[..], period_us), (&b"abc"[..], 500_000));
+    let reply = |kind, code, missed| {
+        let request = model::Request::ask(kind, job, 0);
+        let result = model::JobResult { missed, ..Default::default() };
+        RunnerReply::Reply(model::Reply::new(&request, code).with_body(&result))
+    };
+    for (output, code) in [([0x80, 0x7f], 0), ([0x80, 0x7f], 0), ([1, 2], 0), ([0x80, 0x7f], model::code::TIMED_OUT)] {
+        session.machine.output = output.to_vec();
+        session.machine.replies.push_back(reply(model::kind::RUN, code, 0));
+        assert_eq!(session.pass(500_000), [""; 0]);
+    }
+    session.machine.replies.push_back(reply(model::kind::SUBMIT, model::code::CANCELLED, 3));
+    assert_eq!(
+        session.pass(0),
+        ["jobs: digits: cancelled; 2 runs with the reference's output, 1 WITH ANOTHER, 1 failed, 3 missed"]
+    );
+    session.run("jobs start digits every 1s 0");
+    session.machine.replies.push_back(RunnerReply::Restarted);
+    assert_eq!(session.pass(0), ["jobs: 1 periodic jobs ended with the model runner's restart"]);
+    for _ in 0..7 {
+        assert_eq!(session.run("jobs start digits every 1s"), [""; 0]);
+    }
+    assert_eq!(session.run("jobs start digits every 1s"), ["jobs: the shell has as many periodic jobs as it may have"]);
+    for (bad, text) in [
+        ("jobs start digits every 0ms", "jobs: '0ms' is not a period of at least 1ms, such as 500ms or 2s"),
+        ("jobs start digits 1s", "usage: jobs [clients | cancel JOB | start MODEL every PERIOD [INPUT]]"),
+        ("jobs cancel x", "jobs: 'x' is not the number of a job"),
+        ("jobs stop", "jobs: 'stop' is not one of: cancel clients start"),
+    ] {
+        assert_eq!(session.run(bad), [text]);
+    }
+}
+
+#[test]
+fn a_model_runner_that_is_stopped_is_told_at_once() {
+    let mut session = session();
+    let text = "the model runner is stopped; start it to run models";
+    session.machine.runner_state = Some(State::Stopped);
+    session.machine.runner_trouble = Some(SubmitError::NoRunner);
+    assert_eq!(session.run("infer digits 0"), [text]);
+    assert_eq!(session.run("models")[1..], [text]);
+    assert_eq!(session.run("jobs"), [text]);
+    // It is stopped while a job runs: nobody says so, but the shell looks.
+    session.machine.runner_state = Some(State::Running);
+    session.machine.runner_trouble = None;
+    assert_eq!(session.run("infer digits 0"), [""; 0]);
+    session.machine.runner_state = Some(State::GivenUp);
+    assert!(session.machine.alarm_us.unwrap() <= session.machine.now_us + 200_000);
+    assert_eq!(session.pass(200_000), ["the model runner faulted too often and stays stopped; start it to run models"]);
 }
 
 #[test]
@@ -508,7 +621,7 @@ fn a_runner_that_is_coming_up_is_waited_for() {
     for (command, error, text) in [
         ("models", SubmitError::NoRunner, "models: the model runner takes no jobs now"),
         ("infer digits 0", SubmitError::NoRunner, "infer: the model runner takes no jobs now"),
-        ("infer digits 0", SubmitError::Busy, "infer: the model runner has not ended the job before"),
+        ("infer digits 0", SubmitError::Busy, "infer: the model runner has not ended the jobs before"),
     ] {
         session.machine.runner_trouble = Some(error);
         let before = session.machine.runner_requests.len() + session.machine.jobs.len();

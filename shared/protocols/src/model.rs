@@ -22,6 +22,8 @@ pub const MAX_CLIENTS: usize = 8;
 pub const OPERATOR: usize = 0;
 /// [`Request::model`] of [`kind::CLIENT_INFO`]: the client that asks.
 pub const ONESELF: u32 = u32::MAX;
+/// A protection domain that the system table does not know.
+pub const NO_PD: u32 = u32::MAX;
 /// Jobs of one client that may exist at once, periodic ones included.
 pub const MAX_JOBS: usize = 8;
 /// The most urgent priority; the least urgent is 0.
@@ -302,8 +304,8 @@ pub struct ClientInfo {
     pub share: u16,
     /// Times that its ring made no sense.
     pub misbehaved: u32,
-    /// Always 0.
-    pub reserved: u32,
+    /// Index of the client in the system table; [`NO_PD`] if that does not know it.
+    pub pd: u32,
 }
 
 /// Reply to [`kind::JOB_INFO`].
@@ -328,8 +330,8 @@ pub struct JobInfo {
     pub runs: u32,
     /// Releases of a periodic job that were left out.
     pub missed: u32,
-    /// Always 0.
-    pub reserved: u32,
+    /// Index of the client in the system table, or [`NO_PD`].
+    pub pd: u32,
     /// Its period; 0 if it runs once.
     pub period_ns: u64,
     /// Nanoseconds since it was accepted.

@@ -1,9 +1,8 @@
 //! What a command waits for: answers of the supervisor, the console and the model runner, and times.
 
 use super::{Activity, Shell, Then, set_level};
-use crate::models;
 use crate::reports::{Client, Report};
-use crate::world::{RunnerReply, World};
+use crate::world::World;
 use protocols::console::{ClientStatus, FromConsole, Level};
 use protocols::model;
 use protocols::supervisor::result;
@@ -30,22 +29,18 @@ impl Shell<'_> {
                 }
             }
             Activity::AwaitingRunner { give_up_us, wanted } => return self.try_runner(wanted, give_up_us, world),
-            Activity::AskingModel { give_up_us, .. } | Activity::Inferring { give_up_us, .. } => {
-                match world.runner_reply() {
-                    Some(RunnerReply::Reply(reply)) => self.take_reply(&reply, world),
-                    Some(RunnerReply::Restarted) => {
-                        self.activity = Activity::Idle;
-                        world.print(format_args!("the model runner restarted"));
-                    }
-                    None if now < give_up_us => return false,
-                    None => {
-                        if let Activity::Inferring { job, .. } = self.activity {
-                            world.ask_runner(model::Request::ask(model::kind::CANCEL, job, 0));
-                        }
-                        self.activity = Activity::Idle;
-                        world.print(format_args!("the model runner does not answer"));
-                    }
+            Activity::AskingRunner { give_up_us, .. } | Activity::Inferring { give_up_us, .. } => {
+                if self.runner_is_stopped(world) {
+                    return true;
                 }
+                if now < give_up_us {
+                    return false;
+                }
+                if let Activity::Inferring { job, .. } = self.activity {
+                    world.ask_runner(model::Request::ask(model::kind::CANCEL, job, 0));
+                }
+                self.activity = Activity::Idle;
+                world.print(format_args!("the model runner does not answer"));
             }
             Activity::AskingNpu { token, give_up_us, action } => {
                 match core::iter::from_fn(|| world.npu_reply()).find(|reply| reply.job == token) {
@@ -84,36 +79,6 @@ impl Shell<'_> {
             result::ALREADY => world.print(format_args!("{command}: {name} runs already")),
             result::NO_SUCH_CHILD => world.print(format_args!("{command}: the supervisor does not know {name}")),
             other => world.print(format_args!("{command}: the supervisor refuses ({other})")),
-        }
-    }
-
-    /// Takes a reply of the model runner; one to something that was given up is of no use any more.
-    fn take_reply(&mut self, reply: &model::Reply, world: &mut impl World) {
-        let pack = self.facts().models;
-        match self.activity {
-            Activity::AskingModel { request, model, .. }
-                if (reply.kind, reply.job) == (model::kind::MODEL_INFO, request) =>
-            {
-                let packed = pack.and_then(|pack| pack.models().nth(model));
-                if let Some(packed) = packed {
-                    match reply.code {
-                        model::code::DONE => models::print_row(packed.name(), &reply.body(), packed.samples(), world),
-                        code => world.print(format_args!("{:<16} {}", packed.name(), model::code::text(code))),
-                    }
-                }
-                self.ask_model(model + 1, world);
-            }
-            Activity::Inferring { job, model, input, .. } if (reply.kind, reply.job) == (model::kind::SUBMIT, job) => {
-                self.activity = Activity::Idle;
-                let Some(packed) = pack.and_then(|pack| pack.models().nth(model)) else { return };
-                match (reply.code, packed.sample(input)) {
-                    (model::code::DONE, Some(sample)) => {
-                        models::print_result(packed.name(), input, &sample, &reply.body(), world);
-                    }
-                    (code, _) => world.print(format_args!("infer: {}", model::code::text(code))),
-                }
-            }
-            _ => {}
         }
     }
 
