@@ -31,17 +31,32 @@ pub struct Interpreter<'a, 'm> {
     model: &'a Model<'m>,
     arena: &'a mut [u8],
     bytes_copied: u64,
+    /// Whether the variables are yet to get their first values.
+    fresh: bool,
 }
 
 impl<'a, 'm> Interpreter<'a, 'm> {
-    /// `arena` needs [`Model::arena_bytes`] bytes and an alignment of [`ARENA_ALIGN`].
+    /// `arena` needs [`Model::arena_bytes`] bytes and an alignment of [`ARENA_ALIGN`]. The model's variables, if it has
+    /// any, begin anew; from then on they stay from one run to the next.
     pub fn new(model: &'a Model<'m>, arena: &'a mut [u8]) -> Result<Self, InvokeError> {
         let needed = InvokeError::Arena { needed: model.arena_bytes() as u32 };
         if !(arena.as_ptr() as usize).is_multiple_of(ARENA_ALIGN) {
             return Err(needed);
         }
         let arena = arena.get_mut(..model.arena_bytes()).ok_or(needed)?;
-        Ok(Interpreter { model, arena, bytes_copied: 0 })
+        Ok(Interpreter { model, arena, bytes_copied: 0, fresh: true })
+    }
+
+    /// The same, where the first [`Model::state_bytes`] bytes of `arena` are as a run of this model left them: its variables
+    /// go on from there.
+    pub fn resume(model: &'a Model<'m>, arena: &'a mut [u8]) -> Result<Self, InvokeError> {
+        Ok(Interpreter { fresh: false, ..Self::new(model, arena)? })
+    }
+
+    /// Gives the model's variables the values they had before the first run. After a run that was stopped, some of them
+    /// may have got new values and others not; this is the way to something that is defined.
+    pub fn reset(&mut self) {
+        self.fresh = true;
     }
 
     fn range(tensor: Option<Tensor<'_>>) -> Option<core::ops::Range<usize>> {
@@ -122,13 +137,21 @@ impl<'a, 'm> Interpreter<'a, 'm> {
         observer: &mut impl Observer,
         kernels: &mut impl Kernels,
     ) -> Result<(), InvokeError> {
+        if self.fresh && index == 0 {
+            self.model.reset(self.arena);
+        }
         let (node, op, step) = self.model.decode(index).ok_or(InvokeError::ModelChanged)?;
+        let last = index + 1 == self.model.operator_count();
+        if step.once && !self.fresh {
+            return Ok(());
+        }
         if observer.before(&step).is_break() {
             return Err(InvokeError::Stopped);
         }
         let mut memory = Memory { arena: self.arena, inputs, outputs };
         self.bytes_copied += op.run(&node, step.scratch.0, &mut memory, kernels)?;
         observer.after(&step);
+        self.fresh &= !last;
         Ok(())
     }
 

@@ -1,12 +1,14 @@
-//! Loading: the whole file is checked once, and what runs need of it is kept in a table that the caller provides.
+//! A loaded model: what runs need of the file, in tables that the caller provides.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::error::{LoadError, OpName};
 use crate::flatbuffer::{Table, Vector};
+use crate::graph::Graph;
+use crate::load;
 use crate::node::Node;
-use crate::op::{Op, is_reshape};
-use crate::plan::{Block, Blocks, Slot, plan};
+use crate::op::Op;
+use crate::plan::Slot;
 use crate::tensor::{Place, Tensor, TensorRecord};
 
 /// Most tensors of a model.
@@ -32,21 +34,33 @@ pub enum Io {
 #[repr(C)]
 pub(crate) struct OpRecord {
     /// Where its table lies in the file.
-    table: u32,
-    code: u32,
-    scratch_bytes: u32,
-    slot: Slot,
+    pub table: u32,
+    pub code: u32,
+    pub scratch_bytes: u32,
+    /// The tensors of its subgraph: the first, and how many.
+    pub base: u16,
+    pub count: u16,
+    pub slot: Slot,
+}
+
+impl OpRecord {
+    /// Whether it runs only in the first run: it belongs to a subgraph that `CALL_ONCE` names. The main subgraph is the
+    /// first and has tensors.
+    pub fn once(&self) -> bool {
+        self.base != 0
+    }
 }
 
 /// A model that was checked and planned. Its weights stay in the file.
 pub struct Model<'m> {
-    file: &'m [u8],
-    tensors: &'m [TensorRecord],
-    operators: &'m [OpRecord],
-    inputs: Vector<'m, 4>,
-    outputs: Vector<'m, 4>,
-    arena_bytes: u32,
-    io: Io,
+    pub(crate) file: &'m [u8],
+    pub(crate) tensors: &'m [TensorRecord],
+    pub(crate) operators: &'m [OpRecord],
+    pub(crate) inputs: Vector<'m, 4>,
+    pub(crate) outputs: Vector<'m, 4>,
+    pub(crate) arena_bytes: u32,
+    pub(crate) state_bytes: u32,
+    pub(crate) io: Io,
 }
 
 /// One operator of a loaded model.
@@ -60,101 +74,41 @@ pub struct Step {
     pub macs: u64,
     /// Bytes of working memory it uses beside its inputs and outputs, and where in the arena they lie.
     pub scratch: (u32, u32),
-}
-
-struct Parts<'m> {
-    codes: Vector<'m, 4>,
-    buffers: Vector<'m, 4>,
-    tensors: Vector<'m, 4>,
-    operators: Vector<'m, 4>,
-    inputs: Vector<'m, 4>,
-    outputs: Vector<'m, 4>,
-}
-
-impl<'m> Parts<'m> {
-    fn read(file: &'m [u8]) -> Result<Self, LoadError> {
-        if file.len() > MAX_FILE_BYTES {
-            return Err(LoadError::TooMany { what: "bytes", limit: MAX_FILE_BYTES as u32 });
-        }
-        if file.get(4..8) != Some(b"TFL3") {
-            return Err(LoadError::NotAModel);
-        }
-        let root = Table::root(file)?;
-        if root.u32(0, 0)? != 3 {
-            return Err(LoadError::NotAModel);
-        }
-        let subgraphs = root.vector::<4>(2)?;
-        if subgraphs.len() != 1 {
-            return Err(LoadError::Graph("the model has no subgraph or several; the runtime runs exactly one"));
-        }
-        let subgraph = subgraphs.table(0)?;
-        let parts = Parts {
-            codes: root.vector(1)?,
-            buffers: root.vector(4)?,
-            tensors: subgraph.vector(0)?,
-            inputs: subgraph.vector(1)?,
-            outputs: subgraph.vector(2)?,
-            operators: subgraph.vector(3)?,
-        };
-        let limits = [
-            ("tensors", parts.tensors.len(), MAX_TENSORS),
-            ("operators", parts.operators.len(), MAX_OPERATORS),
-            ("inputs", parts.inputs.len(), MAX_EDGES),
-            ("outputs", parts.outputs.len(), MAX_EDGES),
-        ];
-        for (what, count, limit) in limits {
-            if count > limit {
-                return Err(LoadError::TooMany { what, limit: limit as u32 });
-            }
-        }
-        if parts.operators.len() == 0 || parts.outputs.len() == 0 {
-            return Err(LoadError::Graph("the model has no operator or no output"));
-        }
-        Ok(parts)
-    }
-
-    fn table_bytes(&self) -> usize {
-        self.tensors.len() * size_of::<TensorRecord>() + self.operators.len() * size_of::<OpRecord>()
-    }
+    /// Whether it runs only in the first run.
+    pub once: bool,
 }
 
 impl<'m> Model<'m> {
     /// Bytes of the memory that [`Model::load`] needs for the tables of the model in `file`.
     pub fn table_bytes(file: &[u8]) -> Result<usize, LoadError> {
-        Ok(Parts::read(file)?.table_bytes())
+        Ok(load::table_bytes(&Graph::read(file)?))
     }
 
     /// Checks the model in `file` (a TensorFlow Lite flatbuffer) completely, plans its arena, and keeps its tables in
     /// `tables`, which must be aligned to 8 bytes. Nothing of the file is copied but the description of the tensors.
     pub fn load(file: &'m [u8], tables: &'m mut [u8], io: Io) -> Result<Self, LoadError> {
-        let parts = Parts::read(file)?;
-        let needed = LoadError::TableMemory { needed: parts.table_bytes() as u32 };
-        let (tensors, rest) =
-            <[TensorRecord]>::mut_from_prefix_with_elems(tables, parts.tensors.len()).map_err(|_| needed)?;
-        let (operators, _) =
-            <[OpRecord]>::mut_from_prefix_with_elems(rest, parts.operators.len()).map_err(|_| needed)?;
-        let mut loader = Loader { file, parts, tensors, operators };
-        for index in 0..loader.tensors.len() {
-            let table = loader.parts.tensors.table(index)?;
-            loader.tensors[index] = TensorRecord::read(index as u32, &table, &loader.parts.buffers)?;
-        }
-        loader.enter()?;
-        for index in 0..loader.operators.len() {
-            loader.connect(index)?;
-        }
-        loader.leave(io)?;
-        loader.share();
-        let Some(arena_bytes) = plan(&mut loader) else {
-            return Err(LoadError::Graph("the arena would not fit in 32 bits"));
-        };
-        loader.settle();
-        let Loader { parts: Parts { inputs, outputs, .. }, tensors, operators, .. } = loader;
-        Ok(Model { file, tensors, operators, inputs, outputs, arena_bytes, io })
+        load::load(file, tables, io)
     }
 
-    /// Bytes of the arena that a run needs.
+    /// Bytes of the arena that a run needs, its variables included.
     pub fn arena_bytes(&self) -> usize {
         self.arena_bytes as usize
+    }
+
+    /// Bytes at the start of the arena that hold the model's variables: what one run leaves there, the next one finds. 0
+    /// if the model keeps nothing from one run to the next.
+    pub fn state_bytes(&self) -> usize {
+        self.state_bytes as usize
+    }
+
+    /// Gives all variables in `arena` the values they have before the first run.
+    pub(crate) fn reset(&self, arena: &mut [u8]) {
+        for record in self.tensors.iter().filter(|record| record.is_variable()) {
+            let Place::Arena(at) = record.place() else { continue };
+            if let Some(values) = arena.get_mut(at as usize..).and_then(|rest| rest.get_mut(..record.bytes as usize)) {
+                values.fill(record.initial());
+            }
+        }
     }
 
     /// Bytes of the tables.
@@ -209,12 +163,12 @@ impl<'m> Model<'m> {
         if op.scratch_bytes() != record.scratch_bytes as usize {
             return None;
         }
-        let step = Step { index: index as u32, name: node.name, macs: op.macs(), scratch };
+        let step = Step { index: index as u32, name: node.name, macs: op.macs(), scratch, once: record.once() };
         Some((node, op, step))
     }
 }
 
-fn node<'t>(
+pub(crate) fn node<'t>(
     file: &'t [u8],
     tensors: &'t [TensorRecord],
     record: &OpRecord,
@@ -223,7 +177,9 @@ fn node<'t>(
     let table = Table::at(file, record.table as usize)?;
     Ok(Node {
         file,
-        tensors,
+        tensors: tensors.get(usize::from(record.base)..).unwrap_or_default(),
+        base: u32::from(record.base),
+        count: u32::from(record.count),
         index: index as u32,
         name: OpName::builtin(record.code),
         inputs: table.vector(1)?,
@@ -231,191 +187,4 @@ fn node<'t>(
         options_kind: table.u8(3, 0)?,
         options: table.table(4)?,
     })
-}
-
-/// A model while it is being loaded.
-struct Loader<'m> {
-    file: &'m [u8],
-    parts: Parts<'m>,
-    tensors: &'m mut [TensorRecord],
-    operators: &'m mut [OpRecord],
-}
-
-/// [`TensorRecord::first`] of a tensor that nothing has produced yet.
-const NOT_YET: u16 = u16::MAX;
-
-impl Loader<'_> {
-    /// The record of a tensor by the file's number.
-    fn record(&mut self, index: i32) -> Result<&mut TensorRecord, LoadError> {
-        usize::try_from(index)
-            .ok()
-            .and_then(|index| self.tensors.get_mut(index))
-            .ok_or(LoadError::Graph("the model or an operator names a tensor that does not exist"))
-    }
-
-    /// The model's inputs are there before the first operator.
-    fn enter(&mut self) -> Result<(), LoadError> {
-        for i in 0..self.parts.inputs.len() {
-            let index = self.parts.inputs.i32(i)?;
-            let record = self.record(index)?;
-            if record.first != NOT_YET || record.place() != Place::Unused {
-                return Err(LoadError::Graph("an input of the model is constant or occurs twice"));
-            }
-            record.first = 0;
-        }
-        Ok(())
-    }
-
-    /// Reads operator `index`, checks that what it reads is there and that what it writes is written once, and notes how
-    /// long each tensor is needed.
-    fn connect(&mut self, index: usize) -> Result<(), LoadError> {
-        let table = self.parts.operators.table(index)?;
-        let name = self.name(&table)?;
-        let record = OpRecord { table: table.position(), code: name.code(), scratch_bytes: 0, slot: Slot::default() };
-        let refuse = |reason| LoadError::Operator { index: index as u32, name, reason };
-        let (inputs, outputs) = (table.vector::<4>(1)?, table.vector::<4>(2)?);
-        if inputs.len() > MAX_EDGES || outputs.len() > MAX_EDGES {
-            return Err(refuse("more than 64 inputs or outputs"));
-        }
-        let order = index as u16;
-        for i in 0..inputs.len() {
-            let tensor = inputs.i32(i)?;
-            if tensor == -1 {
-                continue;
-            }
-            let tensor = self.record(tensor)?;
-            match tensor.place() {
-                Place::Constant(_) => {}
-                _ if tensor.first == NOT_YET => return Err(refuse("it reads a tensor that nothing has written")),
-                _ => tensor.last = order,
-            }
-        }
-        for i in 0..outputs.len() {
-            let tensor = outputs.i32(i)?;
-            let tensor = self.record(tensor)?;
-            if tensor.first != NOT_YET || tensor.place() != Place::Unused {
-                return Err(refuse("it writes a tensor that is constant, an input, or written already"));
-            }
-            (tensor.first, tensor.last) = (order, order);
-        }
-        let op = Op::decode(&node(self.file, self.tensors, &record, index)?)?;
-        let scratch_bytes =
-            u32::try_from(op.scratch_bytes()).map_err(|_| refuse("it needs too much working memory"))?;
-        self.operators[index] = OpRecord { scratch_bytes, ..record };
-        Ok(())
-    }
-
-    fn name(&self, operator: &Table<'_>) -> Result<OpName, LoadError> {
-        let code = self.parts.codes.table(operator.u32(0, 0)? as usize)?;
-        // Old files have the number in a byte of its own; new ones repeat it there up to 127.
-        let number = u32::from(code.u8(0, 0)?).max(code.i32(3, 0)?.max(0) as u32);
-        let name = OpName::builtin(number);
-        Ok(if name.is_custom() { OpName::custom(code.vector::<1>(1)?.raw()) } else { name })
-    }
-
-    /// The model's outputs stay until the end; places that are not in the arena are settled.
-    fn leave(&mut self, io: Io) -> Result<(), LoadError> {
-        for i in 0..self.parts.inputs.len() {
-            let index = self.parts.inputs.i32(i)?;
-            if io == Io::Caller {
-                self.record(index)?.set_place(Place::Input(i as u32));
-            }
-        }
-        let end = (self.operators.len() - 1) as u16;
-        for i in 0..self.parts.outputs.len() {
-            let index = self.parts.outputs.i32(i)?;
-            for j in 0..self.parts.inputs.len() {
-                if self.parts.inputs.i32(j)? == index {
-                    return Err(LoadError::Graph("an output of the model is one of its inputs"));
-                }
-            }
-            for j in 0..i {
-                if self.parts.outputs.i32(j)? == index {
-                    return Err(LoadError::Graph("an output of the model occurs twice"));
-                }
-            }
-            let record = self.record(index)?;
-            if record.first == NOT_YET || record.place() != Place::Unused {
-                return Err(LoadError::Graph("an output of the model is constant or nothing writes it"));
-            }
-            record.last = end;
-            if io == Io::Caller {
-                record.set_place(Place::Output(i as u32));
-            }
-        }
-        Ok(())
-    }
-
-    /// A reshape's output shares the memory of its input where both lie in the arena or the input is the caller's.
-    fn share(&mut self) {
-        for index in 0..self.operators.len() {
-            let record = self.operators[index];
-            if !is_reshape(record.code) {
-                continue;
-            }
-            let tensors =
-                node(self.file, self.tensors, &record, index).and_then(|node| Ok((node.input(0)?, node.output(0)?)));
-            let Ok((input, output)) = tensors else { continue };
-            let (input, output) = (input.index as usize, output.index as usize);
-            let shareable = matches!(self.tensors[input].place(), Place::Unused | Place::Input(_));
-            if shareable && self.tensors[output].place() == Place::Unused {
-                let storage = self.tensors[input].storage;
-                let last = self.tensors[output].last;
-                self.tensors[output].storage = storage;
-                let owner = &mut self.tensors[usize::from(storage)];
-                owner.last = owner.last.max(last);
-            }
-        }
-    }
-
-    /// Notes the planned places, for tensors that share memory too.
-    fn settle(&mut self) {
-        for index in 0..self.tensors.len() {
-            if self.owns_memory(index) {
-                let at = self.tensors[index].slot.at;
-                self.tensors[index].set_place(Place::Arena(at));
-            }
-        }
-        for index in 0..self.tensors.len() {
-            let storage = usize::from(self.tensors[index].storage);
-            if storage != index {
-                let place = self.tensors[storage].place();
-                self.tensors[index].set_place(place);
-            }
-        }
-    }
-
-    fn owns_memory(&self, index: usize) -> bool {
-        let record = &self.tensors[index];
-        record.first != NOT_YET && record.place() == Place::Unused && usize::from(record.storage) == index
-    }
-}
-
-/// The tensors, then the operators for their working memory.
-impl Blocks for Loader<'_> {
-    fn count(&self) -> usize {
-        self.tensors.len() + self.operators.len()
-    }
-
-    fn block(&self, index: usize) -> Option<Block> {
-        match index.checked_sub(self.tensors.len()) {
-            None if self.owns_memory(index) => {
-                let record = &self.tensors[index];
-                Some(Block { bytes: record.bytes, first: record.first, last: record.last })
-            }
-            None => None,
-            Some(operator) => {
-                let bytes = self.operators[operator].scratch_bytes;
-                let order = operator as u16;
-                (bytes > 0).then_some(Block { bytes, first: order, last: order })
-            }
-        }
-    }
-
-    fn slot(&mut self, index: usize) -> &mut Slot {
-        match index.checked_sub(self.tensors.len()) {
-            None => &mut self.tensors[index].slot,
-            Some(operator) => &mut self.operators[operator].slot,
-        }
-    }
 }

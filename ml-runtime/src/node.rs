@@ -9,7 +9,12 @@ use crate::tensor::{ElementType, Tensor, TensorRecord};
 #[derive(Clone, Copy)]
 pub struct Node<'t> {
     pub(crate) file: &'t [u8],
+    /// The tensors from the first of its subgraph on.
     pub(crate) tensors: &'t [TensorRecord],
+    /// The number of that first one.
+    pub(crate) base: u32,
+    /// How many of them are of its subgraph.
+    pub(crate) count: u32,
     pub(crate) index: u32,
     pub(crate) name: OpName,
     pub(crate) inputs: Vector<'t, 4>,
@@ -30,8 +35,9 @@ impl<'t> Node<'t> {
     }
 
     fn tensor(&self, index: i32) -> Result<Tensor<'t>, LoadError> {
-        match usize::try_from(index).ok().and_then(|index| self.tensors.get(index)) {
-            Some(record) => Ok(Tensor { file: self.file, index: index as u32, record }),
+        let inside = u32::try_from(index).ok().filter(|index| *index < self.count);
+        match inside.and_then(|index| self.tensors.get(index as usize)) {
+            Some(record) => Ok(Tensor { file: self.file, index: self.base + index as u32, record }),
             None => Err(self.refuse("it names a tensor that does not exist")),
         }
     }

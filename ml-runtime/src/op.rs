@@ -9,6 +9,7 @@ use crate::kernels::conv::Conv;
 use crate::kernels::depthwise::{Decoded, Depthwise};
 use crate::kernels::fully_connected::FullyConnected;
 use crate::kernels::join::Join;
+use crate::kernels::lstm::{self, Lists, Lstm};
 use crate::kernels::mul::Mul;
 use crate::kernels::pool::{Kind, Pool};
 use crate::kernels::quantize::Quantize;
@@ -18,6 +19,7 @@ use crate::kernels::resize::Resize;
 use crate::kernels::slice;
 use crate::kernels::softmax::Softmax;
 use crate::kernels::transpose_conv::TransposeConv;
+use crate::kernels::variable;
 use crate::kernels::walk::Move;
 use crate::memory::{Memory, signed, signed_mut};
 use crate::node::Node;
@@ -26,23 +28,37 @@ use crate::node::Node;
 pub(crate) enum Op<'t> {
     Activation(Activation),
     Add(Add),
+    Assign,
+    CallOnce,
     Choice(Choice),
     Conv(Conv<'t>),
     Depthwise(Depthwise<'t>),
     Extreme(Extreme),
     FullyConnected(FullyConnected<'t>),
     Join(Join),
+    Lstm(Lstm),
     Move(Move),
     Mul(Mul),
     Pool(Pool),
     Quantize(Quantize),
+    Read,
     Reduce(Reduce),
     Reshape,
     Resize(Resize),
     Shape,
     Softmax(Softmax),
     TransposeConv(TransposeConv<'t>),
+    VarHandle,
 }
+
+/// The schema's number of `CALL_ONCE`.
+pub(crate) const CALL_ONCE: u32 = 129;
+/// The schema's number of `VAR_HANDLE`.
+pub(crate) const VAR_HANDLE: u32 = 142;
+/// The schema's number of `READ_VARIABLE`.
+pub(crate) const READ_VARIABLE: u32 = 143;
+/// The schema's number of `ASSIGN_VARIABLE`.
+pub(crate) const ASSIGN_VARIABLE: u32 = 144;
 
 /// The schema's number of `RESHAPE`.
 const RESHAPE: u32 = 22;
@@ -89,6 +105,7 @@ impl<'t> Op<'t> {
             40 => reduce(reduce::Kind::Mean)?,
             41 => Op::Add(Add::decode(node, true)?),
             SQUEEZE => reshape::decode_squeeze(node).map(|()| Op::Reshape)?,
+            44 => Op::Lstm(Lstm::decode(node)?),
             45 => Op::Move(slice::decode_strided_slice(node)?),
             49 => Op::Join(Join::decode_split(node)?),
             54 => Op::Choice(Choice::decode_prelu(node)?),
@@ -111,6 +128,10 @@ impl<'t> Op<'t> {
             102 => Op::Join(Join::decode_split_v(node)?),
             114 => Op::Quantize(Quantize::decode_quantize(node)?),
             117 => activation(activation::Kind::HardSwish)?,
+            CALL_ONCE => variable::decode_call_once(node).map(|()| Op::CallOnce)?,
+            VAR_HANDLE => variable::decode_var_handle(node).map(|()| Op::VarHandle)?,
+            READ_VARIABLE => variable::decode_read(node).map(|()| Op::Read)?,
+            ASSIGN_VARIABLE => variable::decode_assign(node).map(|()| Op::Assign)?,
             _ => return Err(LoadError::UnsupportedOperator { index: node.index, name: node.name }),
         })
     }
@@ -132,6 +153,7 @@ impl<'t> Op<'t> {
             Op::Conv(op) => op.macs(),
             Op::Depthwise(op) => op.macs(),
             Op::FullyConnected(op) => op.macs(),
+            Op::Lstm(op) => op.macs(),
             Op::TransposeConv(op) => op.macs(),
             _ => 0,
         }
@@ -147,8 +169,12 @@ impl<'t> Op<'t> {
         kernels: &mut impl Kernels,
     ) -> Result<u64, InvokeError> {
         let changed = |_| InvokeError::ModelChanged;
-        if let Op::Join(op) = self {
-            return op.run(node, memory).map(|()| 0);
+        match self {
+            Op::Join(op) => return op.run(node, memory).map(|()| 0),
+            Op::CallOnce | Op::VarHandle => return Ok(0),
+            Op::Assign => return assign(node, memory).map(|()| 0),
+            Op::Lstm(op) => return run_lstm(op, node, memory).map(|()| 0),
+            _ => {}
         }
         let output = node.output(0).map_err(changed)?;
         let scratch = (scratch_at, self.scratch_bytes());
@@ -183,6 +209,10 @@ impl<'t> Op<'t> {
                 target.copy_from_slice(source);
                 return Ok(source.len() as u64);
             }
+            Op::Read if source.len() == target.len() => {
+                target.copy_from_slice(source);
+                Some(())
+            }
             Op::Shape => reshape::run_shape(first.dims(), target),
             other => {
                 let output = signed_mut(target);
@@ -206,4 +236,25 @@ impl<'t> Op<'t> {
         };
         done.map(|()| 0).ok_or(InvokeError::ModelChanged)
     }
+}
+
+/// The value of the second input becomes that of the variable which the first one names.
+fn assign(node: &Node<'_>, memory: &mut Memory<'_, '_>) -> Result<(), InvokeError> {
+    let changed = |_| InvokeError::ModelChanged;
+    let (name, value) = (node.input(0).map_err(changed)?, node.input(1).map_err(changed)?);
+    let (source, target) = memory.pair(&value, &name)?;
+    if source.len() != target.len() {
+        return Err(InvokeError::ModelChanged);
+    }
+    target.copy_from_slice(source);
+    Ok(())
+}
+
+fn run_lstm(op: &Lstm, node: &Node<'_>, memory: &mut Memory<'_, '_>) -> Result<(), InvokeError> {
+    let changed = |_| InvokeError::ModelChanged;
+    let (input, output) = (node.input(0).map_err(changed)?, node.output(0).map_err(changed)?);
+    let (hidden, cells) = lstm::states(node).map_err(changed)?;
+    let operands = memory.operands([&input], [&output, &hidden, &cells], (0, 0))?;
+    let [output, hidden, cells] = operands.outputs;
+    op.run(node, signed(operands.inputs[0]), Lists { output, hidden, cells }).ok_or(InvokeError::ModelChanged)
 }

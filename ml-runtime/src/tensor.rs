@@ -93,7 +93,8 @@ pub(crate) struct TensorRecord {
     pub axis: u8,
     element: u8,
     place_kind: u8,
-    padding: [u8; 6],
+    variable: u8,
+    padding: [u8; 5],
     pub slot: Slot,
 }
 
@@ -120,6 +121,24 @@ impl TensorRecord {
 
     pub fn element(&self) -> Option<ElementType> {
         ElementType::from_schema(self.element)
+    }
+
+    /// Whether its values stay from one run to the next, at a place of its own.
+    pub fn is_variable(&self) -> bool {
+        self.variable != 0
+    }
+
+    /// Makes it a variable that the results of `VAR_HANDLE` name. How large it is, the first that assigns to it says.
+    pub fn make_variable(&mut self) {
+        (self.variable, self.bytes, self.zero_point) = (1, 0, 0);
+    }
+
+    /// The byte that fills it before the first run: what stands for zero.
+    pub fn initial(&self) -> u8 {
+        match self.element() {
+            Some(ElementType::Int8 | ElementType::Resource) => self.zero_point as u8,
+            _ => 0,
+        }
     }
 
     /// Reads tensor `index` of the model from its table. `buffers` are the model's buffers.
@@ -153,9 +172,6 @@ impl TensorRecord {
                 return refuse("its shape is known at run time only");
             }
         }
-        if table.u8(5, 0)? != 0 {
-            return refuse("variables are not supported");
-        }
         if table.table(6)?.is_some() {
             return refuse("sparse tensors are not supported");
         }
@@ -174,9 +190,13 @@ impl TensorRecord {
             axis: 0,
             element,
             place_kind: 0,
-            padding: [0; 6],
+            variable: table.u8(5, 0)?.min(1),
+            padding: [0; 5],
             slot: Slot::default(),
         };
+        if record.is_variable() && kind == ElementType::Resource {
+            return refuse("it is a variable and the name of one");
+        }
         if let Some(quantization) = table.table(4)? {
             record.read_quantization(index, &quantization)?;
         }
@@ -186,8 +206,14 @@ impl TensorRecord {
         }
         let data = buffer.vector::<1>(0)?;
         if data.len() != 0 {
+            if kind == ElementType::Resource {
+                return refuse("the name of a variable is constant");
+            }
             if data.len() != bytes as usize {
                 return refuse("its buffer has another size than its shape says");
+            }
+            if record.is_variable() {
+                return refuse("it is a variable and constant");
             }
             record.set_place(Place::Constant(data.position()));
         }

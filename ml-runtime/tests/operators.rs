@@ -101,3 +101,14 @@ fn every_shape_is_exact() {
     assert!(wrong.is_empty(), "other than the reference:\n{}", wrong.join("\n"));
     assert!(checked >= 20, "{checked} models");
 }
+
+#[test]
+fn print_refusals() {
+    let mut names: Vec<_> = std::fs::read_dir(folder().join("refused")).unwrap().map(|e| e.unwrap().path()).collect();
+    names.sort();
+    for path in names {
+        let file = std::fs::read(&path).unwrap();
+        let error = tables_for(&file).and_then(|mut tables| Model::load(&file, tables.as_mut_bytes(), Io::Arena).map(|_| ()));
+        println!("        ({:?}, {:?}),", path.file_stem().unwrap(), error.map_err(|e| e.to_string()).err().unwrap_or("LOADED".into()));
+    }
+}

@@ -102,9 +102,14 @@ class Graph:
         import flatbuffers
 
         self.model.subgraphs[0].outputs = list(outputs)
+        # Models that are there already stay as they are.
+        path = HERE / f"{self.name}.tflite"
+        path.parent.mkdir(exist_ok=True)
+        if path.exists():
+            return
         builder = flatbuffers.Builder(1024)
         builder.Finish(self.model.Pack(builder), b"TFL3")
-        (HERE / f"{self.name}.tflite").write_bytes(bytes(builder.Output()))
+        path.write_bytes(bytes(builder.Output()))
 
 
 def one(name, shape, out_shape, code, extra=(), scale=0.05, zero=-3, out_scale=None, out_zero=None, place=0, **options):
@@ -322,6 +327,202 @@ def conversions():
         graph.save(y)
 
 
+def lstm(name, batches, steps, inputs, units, cell_power, clip=0.0, time_major=False):
+    graph = Graph(name)
+    shape = (steps, batches, inputs) if time_major else (batches, steps, inputs)
+    x = graph.input(shape, scale=0.02, zero=-5)
+    scales = graph.random.uniform(0.003, 0.02, 8)
+    weights = [graph.bytes((units, inputs if i < 4 else units), scale) for i, scale in enumerate(scales)]
+    biases = []
+    for scale in scales[:4]:
+        values = graph.random.integers(-3000, 3000, units, dtype=np.int32)
+        biases.append(graph.tensor((units,), "INT32", scale * 0.02, data=values))
+    hidden = graph.tensor((batches, units), "INT8", 0.008, 3, variable=True)
+    cells = graph.tensor((batches, units), "INT16", 2.0**cell_power, variable=True)
+    y = graph.tensor((*shape[:2], units), "INT8", 0.008, 3)
+    operands = [x, *weights, -1, -1, -1, *biases, -1, -1, hidden, cells, -1, -1, -1, -1]
+    options = dict(fusedActivationFunction=4, cellClip=clip, projClip=0.0, timeMajor=time_major)
+    graph.op("UNIDIRECTIONAL_SEQUENCE_LSTM", operands, y, kind="UnidirectionalSequenceLSTMOptions", **options)
+    graph.save(y)
+
+
+def keeping():
+    """Models that keep something from one run to the next."""
+    lstm("lstm_small", 1, 4, 3, 5, -11)
+    lstm("lstm_batches", 3, 2, 6, 4, -12)
+    lstm("lstm_time_major", 2, 3, 7, 9, -15, clip=0.3, time_major=True)
+    lstm("lstm_coarse", 1, 5, 2, 3, -9, clip=10.0)
+    quantised = dict(scale=0.05, zero=-3)
+
+    def handle(graph, name):
+        options = dict(container="", sharedName=name)
+        return graph.op("VAR_HANDLE", [], graph.tensor((), "RESOURCE"), kind="VarHandleOptions", **options)
+
+    def read(graph, variable, shape):
+        value = graph.tensor(shape, "INT8", 0.05, -3)
+        return graph.op("READ_VARIABLE", [variable], value, kind="ReadVariableOptions")
+
+    def assign(graph, variable, value):
+        graph.op("ASSIGN_VARIABLE", [variable, value], [], kind="AssignVariableOptions")
+
+    def begin(graph, values):
+        """A subgraph that gives variables their first values, and the CALL_ONCE for it in the main subgraph."""
+        main = graph.now
+        number = graph.subgraph()
+        for name, value in values.items():
+            constant = graph.tensor(value.shape, "INT8", 0.05, -3, value)
+            assign(graph, handle(graph, name), constant)
+        graph.now = main
+        graph.op("CALL_ONCE", [], [], kind="CallOnceOptions", initSubgraphIndex=number)
+
+    # A ring of the last five frames, of which the mean is taken: what a streaming model does.
+    graph = Graph("stream_frames")
+    x = graph.input((1, 1, 6))
+    begin(graph, {"frames": graph.random.integers(-128, 128, (1, 5, 6), dtype=np.int8)})
+    frames = read(graph, handle(graph, "frames"), (1, 5, 6))
+    rest, whole = graph.tensor((1, 4, 6), "INT8", 0.05, -3), graph.tensor((1, 5, 6), "INT8", 0.05, -3)
+    bounds = [graph.numbers(values) for values in ([0, 1, 0], [1, 5, 6], [1, 1, 1])]
+    graph.op("STRIDED_SLICE", [frames, *bounds], rest, kind="StridedSliceOptions")
+    graph.op("CONCATENATION", [rest, x], whole, kind="ConcatenationOptions", axis=1)
+    assign(graph, handle(graph, "frames"), whole)
+    y = graph.tensor((1, 6), "INT8", 0.04, 2)
+    graph.op("MEAN", [whole, graph.numbers([1])], y, kind="ReducerOptions", keepDims=False)
+    graph.save(y)
+
+    # Two variables that nothing sets at first, one of them read twice, before and after it changes.
+    graph = Graph("stream_swap")
+    x = graph.input((2, 3))
+    left, right = handle(graph, "left"), handle(graph, "right")
+    old_left, old_right = read(graph, left, (2, 3)), read(graph, right, (2, 3))
+    sum_, other = (graph.tensor((2, 3), "INT8", 0.05, -3) for _ in range(2))
+    graph.op("ADD", [x, old_right], sum_, kind="AddOptions")
+    assign(graph, left, sum_)
+    graph.op("SUB", [read(graph, left, (2, 3)), old_left], other, kind="SubOptions")
+    assign(graph, right, other)
+    graph.save(other)
+
+    # Sums up, and begins with a constant; a reshape of what was read must not see what is assigned later.
+    graph = Graph("stream_sum")
+    x = graph.input((2, 2))
+    begin(graph, {"sum": graph.random.integers(-20, 20, (4,), dtype=np.int8), "unused": np.zeros(3, np.int8)})
+    total = handle(graph, "sum")
+    old = read(graph, total, (4,))
+    square = graph.op("RESHAPE", [old, graph.numbers([2, 2])], graph.tensor((2, 2), "INT8", 0.05, -3), kind="ReshapeOptions", newShape=[2, 2])
+    new, y = graph.tensor((2, 2), "INT8", 0.05, -3), graph.tensor((2, 2), "INT8", 0.05, -3)
+    graph.op("ADD", [square, x], new, kind="AddOptions")
+    assign(graph, total, new)
+    graph.op("MAXIMUM", [square, new], y, kind="MaximumMinimumOptions")
+    graph.save(y, new)
+
+
+def refused():
+    """Models that must not load, each for one reason."""
+
+    def bad(name, *args, **options):
+        one(f"refused/{name}", *args, **options)
+
+    def kept(name, fill):
+        graph = Graph(f"refused/{name}")
+        x = graph.input((2, 3))
+        y = fill(graph, x) or None
+        graph.save(y if y else graph.op("ADD", [x, x], graph.tensor((2, 3), "INT8", 0.05, -3), kind="AddOptions"))
+
+    def handle(graph, name="v"):
+        return graph.op("VAR_HANDLE", [], graph.tensor((), "RESOURCE"), kind="VarHandleOptions", container="", sharedName=name)
+
+    def plain(graph, shape=(2, 3), **more):
+        return graph.tensor(shape, "INT8", 0.05, -3, **more)
+
+    joined = dict(kind="ConcatenationOptions")
+    bad("concat_axis", (2, 3), (2, 3), "CONCATENATION", axis=7, **joined)
+    bad("concat_parts", (2, 3), (2, 4), "CONCATENATION", axis=1, **joined)
+    bad("concat_scale", (2, 3), (2, 3), "CONCATENATION", out_scale=0.06, axis=1, **joined)
+    bad("concat_fused", (2, 3), (2, 3), "CONCATENATION", axis=1, fusedActivationFunction=1, **joined)
+    bad("pack_axis", (2, 3), (1, 2, 3), "PACK", kind="PackOptions", axis=-4, valuesCount=1)
+    bad("unpack_count", (2, 3), (3,), "UNPACK", kind="UnpackOptions", axis=0, num=1)
+    bad("split_zero", (2, 3), (2, 3), "SPLIT", [1], place=1, kind="SplitOptions", numSplits=0)
+    bad("split_uneven", (2, 3), (2, 2), "SPLIT", [1], place=1, kind="SplitOptions", numSplits=1)
+    bad("split_v_sizes", (2, 3), (2, 3), "SPLIT_V", [[2], 1], kind="SplitVOptions", numSplits=1)
+    bad("split_v_axis", (2, 3), (2, 3), "SPLIT_V", [[3], 2], kind="SplitVOptions", numSplits=1)
+    bad("slice_beyond", (2, 3), (2, 3), "SLICE", [[0, 1], [2, 3]], kind="SliceOptions")
+    bad("slice_before", (2, 3), (2, 3), "SLICE", [[-1, 0], [2, 3]], kind="SliceOptions")
+    bad("slice_wraps", (2, 3), (2, 3), "SLICE", [[0, 2**31 - 1], [2, 2**31 - 1]], kind="SliceOptions")
+    strided = dict(kind="StridedSliceOptions")
+    bad("strided_still", (2, 3), (2, 3), "STRIDED_SLICE", [[0, 0], [2, 3], [1, 0]], **strided)
+    bad("strided_empty", (2, 3), (2, 1), "STRIDED_SLICE", [[0, 2], [2, 1], [1, 1]], **strided)
+    bad("strided_ellipsis", (2, 3), (2, 3), "STRIDED_SLICE", [[0, 0], [2, 3], [1, 1]], ellipsisMask=1, **strided)
+    bad("strided_shrink", (2, 3), (3,), "STRIDED_SLICE", [[2, 0], [3, 3], [1, 1]], shrinkAxisMask=1, **strided)
+    bad("transpose_twice", (3, 3), (3, 3), "TRANSPOSE", [[1, 1]], kind="TransposeOptions")
+    bad("transpose_beyond", (3, 3), (3, 3), "TRANSPOSE", [[0, 2]], kind="TransposeOptions")
+    bad("pad_negative", (2, 3), (2, 2), "PAD", [[[0, 0], [0, -1]]], kind="PadOptions")
+    bad("pad_shape", (2, 3), (2, 5), "PAD", [[[0, 0], [0, 1]]], kind="PadOptions")
+    bad("pad_large", (2, 3), (2**15, 2**15), "PAD", [[[0, 2**15 - 2], [0, 2**15 - 3]]], kind="PadOptions")
+    bad("mean_axis", (2, 3), (2,), "MEAN", [[2]], kind="ReducerOptions")
+    bad("mean_shape", (2, 3), (3,), "MEAN", [[1]], kind="ReducerOptions")
+    bad("max_scale", (2, 3), (2,), "REDUCE_MAX", [[1]], out_zero=0, kind="ReducerOptions")
+    bad("arg_max_type", (2, 3), (2,), "ARG_MAX", [1], kind="ArgMaxOptions")
+    bad("blocks", (1, 2, 2, 6), (1, 4, 4, 2), "DEPTH_TO_SPACE", kind="DepthToSpaceOptions", blockSize=2)
+    bad("resize_shape", (1, 2, 2, 1), (1, 4, 4, 1), "RESIZE_NEAREST_NEIGHBOR", [[4, 5]], kind="ResizeNearestNeighborOptions")
+    both = dict(alignCorners=True, halfPixelCenters=True)
+    bad("resize_both", (1, 2, 2, 1), (1, 4, 4, 1), "RESIZE_BILINEAR", [[4, 4]], kind="ResizeBilinearOptions", **both)
+    bad("expand_axis", (2, 3), (2, 1, 3), "EXPAND_DIMS", [3], kind="ExpandDimsOptions")
+    bad("squeeze_two", (2, 3), (6,), "SQUEEZE", kind="SqueezeOptions")
+    bad("swish_scale", (2, 3), (2, 3), "HARD_SWISH", out_scale=1e-6, kind="HardSwishOptions")
+    two("refused/add_shapes", (2, 3), (2,), (2, 3), "ADD", "AddOptions")
+    two("refused/add_lacks", (1, 3), (1, 3), (2, 3), "ADD", "AddOptions")
+    two("refused/prelu_shapes", (2, 3), (4, 3), (2, 3), "PRELU", None)
+    graph = Graph("refused/quantize_types")
+    x, y = graph.input((3,), "INT32", 0.1, 0), graph.tensor((3,), "UINT8", 0.1, 3)
+    graph.op("QUANTIZE", [x], y, kind="QuantizeOptions")
+    graph.save(y)
+    graph = Graph("refused/transpose_conv_stride")
+    x, weights, y = graph.input((1, 2, 2, 3)), graph.bytes((2, 3, 3, 3)), plain(graph, (1, 4, 4, 2))
+    options = dict(padding=0, strideH=0, strideW=2)
+    graph.op("TRANSPOSE_CONV", [graph.numbers([1, 4, 4, 2]), weights, x], y, kind="TransposeConvOptions", **options)
+    graph.save(y)
+
+    read = lambda graph, name, shape: graph.op("READ_VARIABLE", [name], plain(graph, shape), kind="ReadVariableOptions")
+    assign = lambda graph, name, value: graph.op("ASSIGN_VARIABLE", [name, value], [], kind="AssignVariableOptions") and None
+    call = lambda graph, number: graph.op("CALL_ONCE", [], [], kind="CallOnceOptions", initSubgraphIndex=number) and None
+    kept("read_nothing", lambda graph, x: read(graph, handle(graph), (2, 3)))
+
+    def read_size(graph, x):
+        assign(graph, handle(graph), x)
+        return read(graph, handle(graph), (2, 2))
+
+    def assign_size(graph, x):
+        assign(graph, handle(graph), x)
+        assign(graph, handle(graph), plain(graph, (4,), data=np.zeros(4, np.int8)))
+
+    def call_edges(graph, x):
+        main = graph.now
+        number = graph.subgraph()
+        graph.input((2,))
+        graph.now = main
+        call(graph, number)
+
+    def call_again(graph, x):
+        main = graph.now
+        number = graph.subgraph()
+        call(graph, number)
+        graph.now = main
+        call(graph, number)
+
+    kept("read_size", read_size)
+    kept("assign_size", assign_size)
+    kept("assign_no_name", lambda graph, x: assign(graph, x, x))
+    kept("call_main", lambda graph, x: call(graph, 0))
+    kept("call_beyond", lambda graph, x: call(graph, 7))
+    kept("call_edges", call_edges)
+    kept("call_again", call_again)
+    kept("variable_written", lambda graph, x: graph.op("ADD", [x, x], plain(graph, variable=True), kind="AddOptions"))
+    kept("variable_given", lambda graph, x: plain(graph, variable=True))
+    kept("name_given", lambda graph, x: handle(graph))
+    kept("name_written", lambda graph, x: graph.op("RESHAPE", [graph.input((1,), "INT32", 1, 0)], graph.tensor((1,), "RESOURCE"), kind="ReshapeOptions"))
+    lstm("refused/lstm_cells", 1, 2, 2, 2, -11.5)
+    lstm("refused/lstm_coarse_cells", 1, 2, 2, 2, 3)
+
+
 def outputs(names):
     from tflite_micro import runtime
 
@@ -361,7 +562,7 @@ def all_of(details):
 
 if __name__ == "__main__":
     if sys.argv[1] == "models":
-        for group in [moving, reducing, arithmetic, images, conversions]:
+        for group in [moving, reducing, arithmetic, images, conversions, keeping, refused]:
             group()
     else:
         wanted = sys.argv[2:] or [p.stem for p in sorted(HERE.glob("*.tflite")) if not p.with_suffix(".bin").exists()]
