@@ -102,13 +102,53 @@ fn every_shape_is_exact() {
     assert!(checked >= 20, "{checked} models");
 }
 
+/// Each model in `refused` has a line in `expected.txt`, which says why it is refused.
 #[test]
-fn print_refusals() {
-    let mut names: Vec<_> = std::fs::read_dir(folder().join("refused")).unwrap().map(|e| e.unwrap().path()).collect();
-    names.sort();
-    for path in names {
-        let file = std::fs::read(&path).unwrap();
-        let error = tables_for(&file).and_then(|mut tables| Model::load(&file, tables.as_mut_bytes(), Io::Arena).map(|_| ()));
-        println!("        ({:?}, {:?}),", path.file_stem().unwrap(), error.map_err(|e| e.to_string()).err().unwrap_or("LOADED".into()));
+fn what_cannot_run_is_refused_with_its_reason() {
+    let folder = folder().join("refused");
+    let expected = std::fs::read_to_string(folder.join("expected.txt")).unwrap();
+    for line in expected.lines() {
+        let (name, reason) = line.split_once(": ").unwrap();
+        let file = std::fs::read(folder.join(name).with_extension("tflite")).unwrap();
+        let loaded = tables_for(&file)
+            .and_then(|mut tables| Model::load(&file, tables.as_mut_bytes(), Io::Arena).map(|_| ()))
+            .map_err(|error| error.to_string());
+        assert_eq!(loaded, Err(reason.to_string()), "{name}");
+    }
+    let files = std::fs::read_dir(&folder).unwrap().count() - 1;
+    assert_eq!(files, expected.lines().count());
+}
+
+/// What variables hold stays with the arena; a new interpreter begins anew or goes on, and a reset begins anew.
+#[test]
+fn variables_stay_until_they_are_reset() {
+    for name in ["stream_frames", "stream_sum", "stream_swap", "lstm_small", "lstm_time_major"] {
+        let file = std::fs::read(folder().join(name).with_extension("tflite")).unwrap();
+        let bytes = std::fs::read(folder().join(name).with_extension("bin")).unwrap();
+        let mut tables = tables_for(&file).unwrap();
+        let model = Model::load(&file, tables.as_mut_bytes(), Io::Arena).unwrap();
+        let input = model.inputs().next().unwrap().bytes();
+        let output: usize = model.outputs().map(|tensor| tensor.bytes()).sum();
+        let (inputs, expected) = bytes.split_at(bytes.len() / (input + output) * input);
+        assert!(model.state_bytes() > 0 && model.state_bytes() < model.arena_bytes(), "{name}");
+        let mut words = vec![!0u128; model.arena_bytes().div_ceil(16)];
+        let arena = &mut words.as_mut_bytes()[..model.arena_bytes()];
+        let run = |interpreter: &mut Interpreter<'_, '_>, input: &[u8]| {
+            interpreter.input_mut(0).unwrap().copy_from_slice(input);
+            interpreter.invoke().unwrap();
+            (0..model.outputs().len()).flat_map(|i| interpreter.output(i).unwrap().to_vec()).collect::<Vec<_>>()
+        };
+        for (i, (input, expected)) in inputs.chunks(input).zip(expected.chunks(output)).enumerate() {
+            // Only the variables are kept from the interpreter before.
+            arena[model.state_bytes()..].fill(i as u8);
+            let interpreter = if i == 0 { Interpreter::new(&model, arena) } else { Interpreter::resume(&model, arena) };
+            assert_eq!(run(&mut interpreter.unwrap(), input), expected, "{name} {i}");
+        }
+        let first = &inputs[..input];
+        let mut interpreter = Interpreter::resume(&model, arena).unwrap();
+        assert_ne!(run(&mut interpreter, first), &expected[..output], "{name}: the variables have no effect");
+        interpreter.reset();
+        assert_eq!(run(&mut interpreter, first), &expected[..output], "{name}");
+        assert_eq!(run(&mut Interpreter::new(&model, arena).unwrap(), first), &expected[..output], "{name}");
     }
 }

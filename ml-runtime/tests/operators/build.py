@@ -516,7 +516,7 @@ def refused():
     kept("call_edges", call_edges)
     kept("call_again", call_again)
     kept("variable_written", lambda graph, x: graph.op("ADD", [x, x], plain(graph, variable=True), kind="AddOptions"))
-    kept("variable_given", lambda graph, x: plain(graph, variable=True))
+    kept("variable_given", lambda graph, x: graph.op("ADD", [x, x], plain(graph), kind="AddOptions") and plain(graph, variable=True))
     kept("name_given", lambda graph, x: handle(graph))
     kept("name_written", lambda graph, x: graph.op("RESHAPE", [graph.input((1,), "INT32", 1, 0)], graph.tensor((1,), "RESOURCE"), kind="ReshapeOptions"))
     lstm("refused/lstm_cells", 1, 2, 2, 2, -11.5)
