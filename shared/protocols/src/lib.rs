@@ -3,7 +3,10 @@
 #![forbid(unsafe_code)]
 
 pub mod block;
+pub mod audio;
+pub mod clip;
 pub mod console;
+pub mod keywords;
 pub mod model;
 pub mod model_pack;
 pub mod npu;
