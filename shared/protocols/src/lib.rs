@@ -2,8 +2,8 @@
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
-pub mod block;
 pub mod audio;
+pub mod block;
 pub mod clip;
 pub mod console;
 pub mod keywords;
