@@ -86,7 +86,7 @@ impl<'a> Demo<'a> {
             self.subscribed = false;
         }
         if !self.subscribed && link.is_connected() {
-            self.subscribed = link.push(&Request { kind: request::SUBSCRIBE }).is_ok();
+            self.subscribed = link.push(&Request { kind: request::SUBSCRIBE, token: 0 }).is_ok();
         }
         for _ in 0..EVENTS {
             let Ok(Some(event)) = link.pop() else { return false };

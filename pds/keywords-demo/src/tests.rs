@@ -31,8 +31,11 @@ fn clip(said: Option<&[(u32, &str)]>) -> Clip<'static> {
 }
 
 fn links() -> (Link<Request, Event, fn()>, Spotter) {
-    let memory =
-        || Words::from_static((0..region_bytes(8, 144) / 8).map(|_| AtomicU64::new(0)).collect::<Vec<_>>().leak());
+    let memory = || {
+        Words::from_static(
+            (0..region_bytes(8, size_of::<Event>()) / 8).map(|_| AtomicU64::new(0)).collect::<Vec<_>>().leak(),
+        )
+    };
     let (a, b) = (memory(), memory());
     let client = Link::open(a.clone(), b.clone(), SILENT, PROTOCOL, VERSION).unwrap();
     (client, Link::open(b, a, SILENT, PROTOCOL, VERSION).unwrap())
@@ -47,7 +50,7 @@ fn run(said: Option<&[(u32, &str)]>, heard: &[(u64, &str)], status: Status) -> V
     turn(&mut demo);
     spotter.poll().unwrap();
     turn(&mut demo);
-    assert_eq!(spotter.pop(), Ok(Some(Request { kind: request::SUBSCRIBE })));
+    assert_eq!(spotter.pop(), Ok(Some(Request { kind: request::SUBSCRIBE, token: 0 })));
     for (at_ms, text) in heard {
         let detection = Detection { word: word(text), sample: at_ms * 16, ..Detection::default() };
         spotter.push(&Event::new(kind::DETECTION, &detection)).unwrap();
@@ -106,7 +109,7 @@ fn a_spotter_that_restarts_is_asked_again() {
     demo.turn(&mut link, |_| ());
     spotter.poll().unwrap();
     demo.turn(&mut link, |_| ());
-    assert_eq!(spotter.pop(), Ok(Some(Request { kind: request::SUBSCRIBE })));
+    assert_eq!(spotter.pop(), Ok(Some(Request { kind: request::SUBSCRIBE, token: 0 })));
     demo.turn(&mut link, |_| ());
     assert_eq!(spotter.pop(), Ok(None));
 }

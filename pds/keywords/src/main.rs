@@ -57,7 +57,7 @@ macro_rules! subscriber {
     };
 }
 
-#[protection_domain(stack_size = 0x4000)]
+#[protection_domain(stack_size = 0x8000)]
 fn init() -> Domain {
     let words = memory_region_symbol!(words: *mut u8);
     // SAFETY: the composer maps a region of this size there for as long as the program runs, and nobody writes it.

@@ -304,7 +304,7 @@ impl<'a> Spotter<'a> {
         self.status.windows += 1;
         self.status.latency_max_ns = self.status.latency_max_ns.max(latency_ns);
         self.status.latency_sum_ns += latency_ns;
-        self.status.model_ns += reply.body::<JobResult>().run_ns;
+        self.status.model_ns += reply.body::<JobResult>().took_ns();
         if window.stretch != self.detector_stretch {
             self.detector_stretch = window.stretch;
             self.detector.gap();

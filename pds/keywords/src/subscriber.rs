@@ -13,8 +13,8 @@ pub(crate) type Recent = heapless::HistoryBuf<Detection, RECENT>;
 pub struct Subscriber<N> {
     link: Link<Event, Request, N>,
     subscribed: bool,
-    /// How many remembered detections of an answer were sent, while it is under way.
-    answering: Option<usize>,
+    /// While an answer is under way: the number of the request, and how many remembered detections were sent.
+    answering: Option<(u32, usize)>,
     /// Events lost since the last one that went through, and in all.
     dropped: u32,
     dropped_in_all: u32,
@@ -36,11 +36,11 @@ impl<N: Notify> Subscriber<N> {
             if self.answering.is_some() {
                 break;
             }
-            let Ok(Some(Request { kind })) = self.link.pop() else { break };
+            let Ok(Some(Request { kind, token })) = self.link.pop() else { break };
             match kind {
                 request::SUBSCRIBE => self.subscribed = true,
                 request::UNSUBSCRIBE => self.subscribed = false,
-                request::QUERY => self.answering = Some(0),
+                request::QUERY => self.answering = Some((token, 0)),
                 _ => (),
             }
             self.answer(recent.clone(), status);
@@ -49,15 +49,15 @@ impl<N: Notify> Subscriber<N> {
     }
 
     fn answer<'d>(&mut self, recent: impl Iterator<Item = &'d Detection>, status: &Status) {
-        let Some(sent) = self.answering else { return };
+        let Some((token, sent)) = self.answering else { return };
         for (index, detection) in recent.enumerate().skip(sent) {
-            if !self.push(&Event::new(kind::RECENT, detection)) {
+            if !self.push(&Event { token, ..Event::new(kind::RECENT, detection) }) {
                 return;
             }
-            self.answering = Some(index + 1);
+            self.answering = Some((token, index + 1));
         }
         let status = Status { dropped: self.dropped_in_all, ..*status };
-        if self.push(&Event::new(kind::STATUS, &status)) {
+        if self.push(&Event { token, ..Event::new(kind::STATUS, &status) }) {
             self.answering = None;
         }
     }

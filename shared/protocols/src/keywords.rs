@@ -19,12 +19,12 @@ pub const RECENT: usize = 8;
 /// Kinds of requests.
 pub mod request {
     /// Send each detection from now on, and the end of the sound.
-    pub const SUBSCRIBE: u64 = 1;
+    pub const SUBSCRIBE: u32 = 1;
     /// Send none any more.
-    pub const UNSUBSCRIBE: u64 = 2;
+    pub const UNSUBSCRIBE: u32 = 2;
     /// Send the detections that are remembered, the oldest first, as [`RECENT`](super::kind::RECENT), then
     /// [`STATUS`](super::kind::STATUS).
-    pub const QUERY: u64 = 3;
+    pub const QUERY: u32 = 3;
 }
 
 /// Kinds of events.
@@ -44,7 +44,9 @@ pub mod kind {
 #[repr(C)]
 pub struct Request {
     /// One of [`request`].
-    pub kind: u64,
+    pub kind: u32,
+    /// The subscriber's number for the request: what answers it has the same.
+    pub token: u32,
 }
 
 /// Bytes of an event beside its head.
@@ -56,8 +58,12 @@ pub const BODY_BYTES: usize = 136;
 pub struct Event {
     /// One of [`kind`].
     pub kind: u32,
+    /// The number of the request that this answers; 0 if it answers none.
+    pub token: u32,
     /// Detections and ends that were lost to this subscriber since the last event, because it did not take them.
     pub dropped: u32,
+    /// Always 0.
+    pub reserved: u32,
     /// What belongs to `kind`.
     pub body: [u8; BODY_BYTES],
 }
@@ -151,7 +157,7 @@ pub struct Status {
 impl Event {
     /// An event.
     pub fn new(kind: u32, body: &(impl IntoBytes + Immutable)) -> Self {
-        let mut event = Event { kind, dropped: 0, body: [0; BODY_BYTES] };
+        let mut event = Event { kind, token: 0, dropped: 0, reserved: 0, body: [0; BODY_BYTES] };
         let bytes = body.as_bytes();
         let length = bytes.len().min(BODY_BYTES);
         event.body[..length].copy_from_slice(&bytes[..length]);
