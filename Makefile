@@ -22,8 +22,6 @@ board := $(notdir $(board_dir))
 machine := $(or $(shell sed -n 's/^like = "\(.*\)"$$/\1/p' $(board_dir)/board.toml),$(board))
 # The accelerator's firmware, where the board has one.
 npu_option = $(if $(shell grep -x '\[devices.npu\]' $(board_dir)/board.toml),--npu $(npu_firmware))
-# What the emulated board hears, if it can: a WAV file, or nothing.
-CLIP ?= $(if $(shell grep -x '\[devices.audio\]' $(board_dir)/board.toml),ml-runtime/models/keywords/clip.wav)
 out := $(build)/$(board)/$(CONFIG)$(if $(MICROKIT_SDK),-sel4)
 sdk := $(build)/sdk
 image := $(out)/kinglet.img
@@ -69,7 +67,6 @@ help: ## What one can type here
 	@echo "  MICROKIT_SDK=DIR              compose for seL4 with an official Microkit 2.3 SDK"
 	@echo "  TOOLCHAIN=$(TOOLCHAIN)                auto, prebuilt (rustup) or build-std (Debian's rustc-web)"
 	@echo "  SYSTEM=$(SYSTEM)             the system description"
-	@echo "  CLIP=FILE.wav                 what the emulated board hears; CLIP= for nothing"
 
 $(toolchain): tools/setup.sh
 	@tools/setup.sh $(TOOLCHAIN) $@
@@ -110,7 +107,6 @@ image: pds $(if $(MICROKIT_SDK),,sdk) ## Compose the image of a board, for the b
 	$(call say,composing $(SYSTEM) for $(board)$(if $(MICROKIT_SDK), on seL4))
 	@$(kinglet) pack ml-runtime/models --output $(out)/models.pack
 	@cat pds/shell/scripts/*.txt >$(out)/scripts.txt
-	@cp -f ml-runtime/models/keywords/words.txt $(out)/words.txt
 	@$(kinglet) expand $(SYSTEM) --board $(board) --search-path $(search_path) \
 		--table $(out)/system_table.bin --output $(out)/$(basename $(notdir $(SYSTEM))).system
 	@$(kinglet) check $(out)/$(basename $(notdir $(SYSTEM))).system --source $(SYSTEM) --search-path $(search_path)
@@ -120,7 +116,7 @@ image: pds $(if $(MICROKIT_SDK),,sdk) ## Compose the image of a board, for the b
 .PHONY: run
 run: image $(if $(npu_option),npu-firmware) ## Build, boot in the emulator, do the main job, open the console
 	$(call say,booting)
-	@$(kinglet) run $(image) --board $(board) $(npu_option) $(if $(CLIP),--clip '$(CLIP)')
+	@$(kinglet) run $(image) --board $(board) $(npu_option)
 
 .PHONY: graph
 graph: image ## Draw the system: build/BOARD/CONFIG/system.svg

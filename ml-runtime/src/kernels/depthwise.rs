@@ -1,13 +1,14 @@
 //! `DEPTHWISE_CONV_2D`.
 //!
-//! Channel by channel. Two output rows, half an image apart, share each 64-bit word (see [`super::gemm`]): the channel is
-//! packed once into a plane of such words with its padding around it, and all windows read there.
+//! Channel by channel. Three output rows, a third of an image apart, share each 64-bit word (see [`super::triple`]): the
+//! channel is packed once into a plane of such words with its padding around it, and all windows read there.
 
 use zerocopy::FromBytes;
 
 use super::conv::{Conv, Scales};
-use super::gemm::{Last, pack};
-use super::hart;
+use super::gemm::Parts;
+use super::hart::{self, PLACES, Target};
+use super::triple::{self, START, Sums, pack};
 use crate::accelerate::{ConvLayer, Kernels};
 use crate::error::LoadError;
 use crate::fixed_point::Finish;
@@ -88,27 +89,34 @@ impl<'t> Depthwise<'t> {
         (columns.output - 1) * columns.stride + (columns.filter - 1) * columns.dilation + 1
     }
 
-    /// Output rows in the upper half of the image, which has one more where they are odd in number.
-    fn half(&self) -> usize {
-        self.window.rows.output.div_ceil(2)
+    /// Output rows in a third of the image; the last third has what is left.
+    fn third(&self) -> usize {
+        self.window.rows.output.div_ceil(3)
     }
 
-    /// Packed rows: those that the windows of the upper half reach.
+    /// Packed rows: those that the windows of a third reach.
     fn packed_rows(&self) -> usize {
         let rows = self.window.rows;
-        (self.half() - 1) * rows.stride + (rows.filter - 1) * rows.dilation + 1
+        (self.third() - 1) * rows.stride + (rows.filter - 1) * rows.dilation + 1
+    }
+
+    /// Words of the plane.
+    fn plane_words(&self) -> usize {
+        // Sums are computed in groups of neighbours, the last of which may begin at the last place.
+        self.row_words() * self.packed_rows() + PLACES - 1
     }
 
     pub fn scratch_bytes(&self) -> usize {
-        self.row_words() * self.packed_rows() * size_of::<i64>()
+        self.plane_words() * size_of::<i64>()
     }
 
     pub fn macs(&self) -> u64 {
         (self.window.batches * self.window.positions() * self.window.out_channels) as u64 * self.window.taps() as u64
     }
 
+    #[inline(never)]
     pub fn run(&self, input: &[i8], output: &mut [i8], scratch: &mut [u8]) -> Option<()> {
-        let (plane, _) = <[i64]>::mut_from_prefix_with_elems(scratch, self.row_words() * self.packed_rows()).ok()?;
+        let (plane, _) = <[i64]>::mut_from_prefix_with_elems(scratch, self.plane_words()).ok()?;
         let Window { rows, columns, in_channels, out_channels, .. } = self.window;
         let in_image = rows.input * columns.input * in_channels;
         let out_image = self.window.positions() * out_channels;
@@ -121,32 +129,69 @@ impl<'t> Depthwise<'t> {
     }
 
     fn run_channel(&self, out_channel: usize, input: &[i8], output: &mut [i8], plane: &mut [i64]) -> Option<()> {
-        let Window { rows, columns, in_channels, out_channels, .. } = self.window;
+        let Window { rows, columns, out_channels, .. } = self.window;
         let words = self.row_words();
-        let apart = self.half() * rows.stride;
-        let values = input.get(out_channel / self.multiplier..)?;
-        for (source, line) in plane.chunks_exact_mut(words).enumerate() {
-            let [low, high] = [source, source + apart].map(|source| {
-                let row = source.wrapping_sub(rows.padding);
-                if row < rows.input { values.get(row * columns.input * in_channels..) } else { None }
-            });
-            self.pack_line(low, high, line);
-        }
+        self.pack(input.get(out_channel / self.multiplier..)?, plane);
+        let weights = self.weights.get(out_channel..)?.iter().step_by(out_channels);
+        let total = weights.map(|weight| i32::from(*weight)).sum::<i32>();
+        let parts = Parts::new(rows.filter, columns.filter);
+        let channel = self.scales.channel(out_channel, self.zero_point.wrapping_mul(total), parts.count);
+        let third = self.third();
         let small = rows.filter == 3 && columns.filter == 3 && rows.dilation == 1 && columns.dilation == 1;
         if small {
             self.nine_taps(out_channel, plane)?;
-        } else {
-            self.any_taps(out_channel, plane)?;
         }
-        let last = Last::new(&self.scales.channel(out_channel), self.finish);
-        let width = columns.output * out_channels;
-        for row in 0..self.half() {
-            let sums = plane.get(row * rows.stride * words..)?.get(..columns.output)?;
-            let low = row * width + out_channel;
-            // The last row of an odd number has none below: its place is behind the image.
-            last.store(sums, output, low, low + self.half() * width, out_channels);
+        for row in 0..third {
+            // Rows of the last third may be missing: they go where the row of the first third does, which is written last.
+            let places = [row, row + third, row + 2 * third].map(|other| {
+                let row = if other < rows.output { other } else { row };
+                row * columns.output * out_channels + out_channel
+            });
+            if small {
+                let sums = plane.get(row * rows.stride * words..)?.get(..columns.output)?;
+                let target = Target { values: output, places, step: out_channels };
+                hart::finish(sums, &[], &[channel], self.finish, target);
+                continue;
+            }
+            for column in 0..columns.output {
+                let (word, earlier) = self.window_sums(out_channel, plane, &parts, row, column)?;
+                let places = places.map(|place| place + column * out_channels);
+                let target = Target { values: output, places, step: 0 };
+                hart::finish(&[word], &[earlier], &[channel], self.finish, target);
+            }
         }
         Some(())
+    }
+
+    /// Packs a channel, whose values are a pixel apart, with the padding around it.
+    fn pack(&self, values: &[i8], plane: &mut [i64]) {
+        let Window { rows, columns, in_channels, .. } = self.window;
+        let apart = self.third() * rows.stride;
+        let padding = pack([i64::from(self.zero_point); 3]);
+        let (before, after) = (columns.padding, columns.padding + columns.input);
+        for (source, line) in plane.chunks_exact_mut(self.row_words()).enumerate() {
+            let lines = [0, 1, 2].map(|third| {
+                let row = (source + third * apart).wrapping_sub(rows.padding);
+                if row < rows.input { values.get(row * columns.input * in_channels..) } else { None }
+            });
+            let after = after.min(line.len());
+            line[after..].fill(padding);
+            let before = before.min(after);
+            line[..before].fill(padding);
+            let inside = &mut line[before..after];
+            if let [Some(a), Some(b), Some(c)] = lines {
+                pack_apart(inside, [a, b, c], in_channels);
+                continue;
+            }
+            inside.fill(padding);
+            for (third, line) in lines.into_iter().enumerate() {
+                for (word, value) in inside.iter_mut().zip(line.unwrap_or_default().iter().step_by(in_channels)) {
+                    let mut values = [0; 3];
+                    values[third] = i64::from(*value) - i64::from(self.zero_point);
+                    *word = word.wrapping_add(pack(values));
+                }
+            }
+        }
     }
 
     /// The sums of all windows of three by three. Each replaces the first words of its row, which no later window needs:
@@ -157,12 +202,12 @@ impl<'t> Depthwise<'t> {
         let weights = self.nine_weights(out_channel)?;
         if rows.stride == 1 && columns.stride == 1 {
             // All rows in one go; two sums a row are of windows that reach over its end, and are not used.
-            let count = (self.half() - 1) * words + columns.output;
-            return hart::nines(plane, words, &weights, count, 1).then_some(());
+            let count = (self.third() - 1) * words + columns.output;
+            return hart::nines(plane, words, &weights, count, 1, START).then_some(());
         }
-        for row in 0..self.half() {
+        for row in 0..self.third() {
             let lines = plane.get_mut(row * rows.stride * words..)?;
-            hart::nines(lines, words, &weights, columns.output, columns.stride).then_some(())?;
+            hart::nines(lines, words, &weights, columns.output, columns.stride, START).then_some(())?;
         }
         Some(())
     }
@@ -175,55 +220,50 @@ impl<'t> Depthwise<'t> {
         Some(weights)
     }
 
-    /// Packs a line of each half of the image, or padding.
-    fn pack_line(&self, low: Option<&[i8]>, high: Option<&[i8]>, target: &mut [i64]) {
-        let Window { columns, in_channels, .. } = self.window;
-        let zero = i64::from(self.zero_point);
-        let (before, rest) = target.split_at_mut(columns.padding.min(target.len()));
-        let (inside, after) = rest.split_at_mut(columns.input.min(rest.len()));
-        before.fill(0);
-        after.fill(0);
-        match (low, high) {
-            (Some(low), Some(high)) => {
-                let zero = pack(zero, zero);
-                let values = low.iter().step_by(in_channels).zip(high.iter().step_by(in_channels));
-                for (word, (low, high)) in inside.iter_mut().zip(values) {
-                    *word = pack(i64::from(*low), i64::from(*high)).wrapping_sub(zero);
-                }
-            }
-            (Some(low), None) => {
-                for (word, low) in inside.iter_mut().zip(low.iter().step_by(in_channels)) {
-                    *word = i64::from(*low) - zero;
-                }
-            }
-            (None, Some(high)) => {
-                for (word, high) in inside.iter_mut().zip(high.iter().step_by(in_channels)) {
-                    *word = (i64::from(*high) - zero) << 32;
-                }
-            }
-            (None, None) => inside.fill(0),
-        }
-    }
-
-    /// The same for windows of any size.
-    fn any_taps(&self, out_channel: usize, plane: &mut [i64]) -> Option<()> {
+    /// The packed sums of a window of any size, and the sums of all parts before the last.
+    fn window_sums(
+        &self,
+        out_channel: usize,
+        plane: &[i64],
+        parts: &Parts,
+        row: usize,
+        column: usize,
+    ) -> Option<(i64, Sums)> {
         let Window { rows, columns, out_channels, .. } = self.window;
         let words = self.row_words();
-        for row in 0..self.half() {
-            let start = row * rows.stride * words;
-            for column in 0..columns.output {
-                let mut sum = 0i64;
-                for tap in 0..rows.filter {
-                    let line = plane.get(start + tap * rows.dilation * words + column * columns.stride..)?;
-                    let weights = self.weights.get(tap * columns.filter * out_channels + out_channel..)?;
-                    let weights = weights.iter().step_by(out_channels);
-                    for (word, weight) in line.iter().step_by(columns.dilation).zip(weights).take(columns.filter) {
-                        sum = sum.wrapping_add(word.wrapping_mul(i64::from(*weight)));
+        let start = row * rows.stride * words + column * columns.stride;
+        let (mut sum, mut earlier) = (None, [0; 3]);
+        for first in (0..rows.filter).step_by(parts.lines) {
+            for from in (0..columns.filter).step_by(parts.run) {
+                for (earlier, part) in earlier.iter_mut().zip(sum.map(triple::sums).unwrap_or_default()) {
+                    *earlier += part;
+                }
+                let mut next = START;
+                for tap in first..rows.filter.min(first + parts.lines) {
+                    let line = plane.get(start + tap * rows.dilation * words + from * columns.dilation..)?;
+                    let weights = self.weights.get((tap * columns.filter + from) * out_channels + out_channel..)?;
+                    let taps = parts.run.min(columns.filter - from);
+                    let weights = weights.iter().step_by(out_channels).take(taps);
+                    for (word, weight) in line.iter().step_by(columns.dilation).zip(weights) {
+                        next = next.wrapping_add(word.wrapping_mul(i64::from(*weight)));
                     }
                 }
-                *plane.get_mut(start + column)? = sum;
+                sum = Some(next);
             }
         }
-        Some(())
+        Some((sum?, earlier))
+    }
+}
+
+/// Packs values that are `step` bytes apart in each line, as far as there are any.
+fn pack_apart(target: &mut [i64], lines: [&[i8]; 3], step: usize) {
+    let last = target.len().saturating_sub(1) * step;
+    let [a, b, c] = lines.map(|line| line.get(..=last).unwrap_or_default());
+    if a.len().min(b.len()).min(c.len()) == 0 {
+        return;
+    }
+    for (index, word) in target.iter_mut().enumerate() {
+        let at = index * step;
+        *word = pack([a[at], b[at], c[at]].map(i64::from));
     }
 }

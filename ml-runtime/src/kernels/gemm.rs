@@ -1,75 +1,17 @@
-//! The heart of convolution: a matrix product with two output positions in each 64-bit word.
+//! The heart of convolution: a matrix product with three output positions in each 64-bit word (see [`super::triple`]).
 //!
-//! Inputs of two positions, `a` and `b`, are packed as `a + b·2^32`. One 64-bit multiplication by a weight and one
-//! addition then advance both sums; the lower sum's sign spills into the upper one and is taken out at the end. Inputs
-//! are packed once for all output channels, with their zero point subtracted and padding as zeros, and each weight is
-//! loaded once for all positions of a tile: with three words, 31 instructions do 24 multiply-accumulates.
+//! The inputs under a tile of up to nine positions are packed once for all output channels, as they are: that their zero
+//! point is to be subtracted is in the bias. Each weight is loaded once for all positions of a tile: with three words, 31
+//! instructions do 36 multiply-accumulates. Sums leave their fields after [`MOST_TERMS`] products at most.
 
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+use zerocopy::{FromBytes, IntoBytes};
 
-use super::hart::{self, Block, CHANNELS};
-use crate::fixed_point::{Finish, Multiplier, Requantize};
+use super::hart::{self, Block, CHANNELS, Panel, Target};
+use super::triple::{self, Channel, MOST_TERMS, START};
+use crate::fixed_point::Finish;
 
-/// What one output channel needs after the sum, prepared once an inference in the operator's scratch memory.
-#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
-pub struct Channel {
-    fraction: i32,
-    exponent: i32,
-    bias: i32,
-}
-
-impl Channel {
-    /// The channel with this bias and factor.
-    pub fn new(bias: i32, multiplier: Multiplier) -> Self {
-        Channel { fraction: multiplier.fraction, exponent: multiplier.exponent, bias }
-    }
-}
-
-/// What follows the sums of one channel.
-pub struct Last {
-    requantize: Requantize,
-    bias: i32,
-    finish: Finish,
-}
-
-impl Last {
-    /// For this channel of an output.
-    #[inline(always)]
-    pub fn new(channel: &Channel, finish: Finish) -> Self {
-        let multiplier = Multiplier { fraction: channel.fraction, exponent: channel.exponent };
-        Last { requantize: Requantize::new(multiplier), bias: channel.bias, finish }
-    }
-
-    /// Stores the outputs of packed sums: of the lower ones from `low` on, of the upper ones from `high` on, `step` apart.
-    /// What has no place is left out.
-    #[inline(always)]
-    pub fn store(&self, sums: &[i64], output: &mut [i8], mut low: usize, mut high: usize, step: usize) {
-        for sum in sums {
-            let [a, b] = unpack(*sum).map(|sum| self.finish.apply(self.requantize.apply(sum.wrapping_add(self.bias))));
-            if let Some(target) = output.get_mut(low) {
-                *target = a;
-            }
-            if let Some(target) = output.get_mut(high) {
-                *target = b;
-            }
-            low += step;
-            high += step;
-        }
-    }
-}
-
-/// Splits a word into its lower and upper sum.
-#[inline(always)]
-pub fn unpack(word: i64) -> [i32; 2] {
-    [word as i32, (word.wrapping_add(1 << 31) >> 32) as i32]
-}
-
-/// Packs two values.
-#[inline(always)]
-pub fn pack(low: i64, high: i64) -> i64 {
-    low.wrapping_add(high << 32)
-}
+/// Most output positions of a tile.
+pub const POSITIONS: usize = 3 * hart::MOST_WORDS;
 
 /// How the weights of output channels lie.
 #[derive(Clone, Copy, Debug)]
@@ -80,83 +22,162 @@ pub enum Weights<'t> {
     Columns(&'t [i8]),
 }
 
-/// A part of the inner dimension: the packed inputs, and where it begins.
-#[derive(Clone, Copy)]
-pub struct Part<'p, const W: usize> {
-    /// Inputs of the part.
-    pub panel: &'p [[i64; W]],
-    /// Its first index.
-    pub from: usize,
-    /// Length of the whole inner dimension.
-    pub inner: usize,
-}
-
-/// The sums over a part for [`CHANNELS`] output channels from `first` on; where fewer are left, the others mean nothing.
-#[inline(always)]
-fn sums_of<const W: usize>(
-    part: &Part<'_, W>,
-    weights: Weights<'_>,
-    count: usize,
-    first: usize,
-) -> [[i64; W]; CHANNELS] {
-    match weights {
-        Weights::Rows(weights) => {
-            let rest = weights.get(first * part.inner + part.from..).unwrap_or_default();
-            let last = count - first - 1;
-            // Where fewer channels are left, the last of them is computed again.
-            let row = |c: usize| rest.get(c.min(last) * part.inner..).unwrap_or_default();
-            hart::products(part.panel, Block::Rows([row(0), row(1), row(2), row(3)]))
-        }
-        Weights::Columns(weights) => {
-            // The last group begins earlier, so that it has all its channels, and is then moved to its place.
-            let start = first.min(count.saturating_sub(CHANNELS));
-            let weights = weights.get(part.from * count + start..).unwrap_or_default();
-            if count >= CHANNELS {
-                let mut sums = hart::products(part.panel, Block::Strided { weights, stride: count });
-                sums.rotate_left(first - start);
-                sums
-            } else {
-                hart::portable::products(part.panel, Block::Strided { weights, stride: count })
+impl Weights<'_> {
+    /// The sum of the weights of channel `index` of `count`.
+    pub fn total(&self, index: usize, count: usize) -> i32 {
+        match self {
+            Weights::Rows(weights) => {
+                let inner = weights.len() / count;
+                total(weights.get(index * inner..(index + 1) * inner).unwrap_or_default())
+            }
+            Weights::Columns(weights) => {
+                let weights = weights.get(index..).unwrap_or_default().iter().step_by(count);
+                weights.map(|weight| i32::from(*weight)).sum()
             }
         }
     }
 }
 
-/// Adds a part to the sums of all output channels.
-#[inline(never)]
-pub fn accumulate<const W: usize>(part: &Part<'_, W>, weights: Weights<'_>, sums: &mut [[i64; W]]) {
-    let count = sums.len();
-    for (index, group) in sums.chunks_mut(CHANNELS).enumerate() {
-        let added = sums_of(part, weights, count, index * CHANNELS);
-        for (sum, added) in group.iter_mut().flatten().zip(added.iter().flatten()) {
-            *sum = sum.wrapping_add(*added);
+/// The sum of a row, eight bytes at a time where they lie aligned.
+fn total(row: &[i8]) -> i32 {
+    /// Flips the sign bits, which adds 128 to each byte.
+    const SIGNS: u64 = 0x8080_8080_8080_8080;
+    const BYTES: u64 = 0x00ff_00ff_00ff_00ff;
+    const HALVES: u64 = 0x0000_ffff_0000_ffff;
+    // As many words as the sums of 16 bits have room for.
+    const MOST_WORDS: usize = u16::MAX as usize / (2 * 255);
+    let Ok(words) = <[u64]>::ref_from_bytes(row.as_bytes()) else {
+        return row.iter().map(|weight| i32::from(*weight)).sum();
+    };
+    let mut sum = 0;
+    for words in words.chunks(MOST_WORDS) {
+        let pairs =
+            words.iter().map(|word| word ^ SIGNS).fold(0, |sum, word| sum + (word & BYTES) + (word >> 8 & BYTES));
+        let fours = (pairs & HALVES) + (pairs >> 16 & HALVES);
+        sum += (fours as u32 + (fours >> 32) as u32) as i32 - 128 * 8 * words.len() as i32;
+    }
+    sum
+}
+
+/// How a packed panel is worked off: in parts of at most [`MOST_TERMS`] products, whole lines where those fit.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts {
+    /// Lines of a part.
+    pub lines: usize,
+    /// Words of a line in a part.
+    pub run: usize,
+    /// How many parts there are.
+    pub count: usize,
+}
+
+impl Parts {
+    /// The parts of `lines` lines of `run` words.
+    pub fn new(lines: usize, run: usize) -> Self {
+        if run > MOST_TERMS {
+            return Parts { lines: 1, run: MOST_TERMS, count: lines * run.div_ceil(MOST_TERMS) };
         }
+        let most = (MOST_TERMS / run).clamp(1, lines);
+        Parts { lines: most, run, count: lines.div_ceil(most) }
     }
 }
 
-/// Computes all output channels of up to 2·`W` positions from the last part (or the only one) and the sums of those before
-/// it, if there are any: `output` is that many rows of `channels.len()`.
+/// Computes all output channels of a tile of up to 3·`W` positions, of which `output` takes as many as it has room for
+/// rows of `channels.len()`.
 #[inline(never)]
-pub fn finish<const W: usize>(
-    part: &Part<'_, W>,
+pub fn tile<const W: usize>(
+    panel: &Panel<'_>,
+    parts: &Parts,
     weights: Weights<'_>,
-    earlier: &[[i64; W]],
     channels: &[Channel],
-    finish: Finish,
+    bounds: Finish,
     output: &mut [i8],
 ) {
     let count = channels.len();
+    let whole = output.len() >= 3 * W * count;
     for (index, group) in channels.chunks(CHANNELS).enumerate() {
         let first = index * CHANNELS;
-        let mut sums = sums_of(part, weights, count, first);
-        if let Some(earlier) = earlier.get(first..).filter(|earlier| !earlier.is_empty()) {
-            for (sum, earlier) in sums.iter_mut().flatten().zip(earlier.iter().flatten()) {
-                *sum = sum.wrapping_add(*earlier);
+        let inner = panel.lines * panel.run;
+        let mut words = [[0; W]; CHANNELS];
+        let mut sums;
+        let (skipped, earlier) = if parts.count == 1 {
+            (block(panel, weights, inner, 0, count, first, &mut words), &[][..])
+        } else {
+            sums = [[[0; 3]; W]; CHANNELS];
+            let mut skipped = 0;
+            for_each_part(panel, parts, |part, from| {
+                if from > 0 {
+                    for (sums, word) in sums.as_flattened_mut().iter_mut().zip(words.as_flattened()) {
+                        let [a, b, c] = triple::sums(*word);
+                        *sums = [sums[0] + a, sums[1] + b, sums[2] + c];
+                    }
+                }
+                skipped = block(part, weights, inner, from, count, first, &mut words);
+            });
+            (skipped, sums[skipped..].as_flattened())
+        };
+        let words = words[skipped..].as_flattened();
+        let words = words.get(..group.len() * W).unwrap_or_default();
+        if whole {
+            let places = [0, W * count, 2 * W * count].map(|place| place + first);
+            hart::finish(words, earlier, group, bounds, Target { values: output, places, step: count });
+        } else {
+            let mut values = [0; POSITIONS * CHANNELS];
+            let places = [0, W * CHANNELS, 2 * W * CHANNELS];
+            hart::finish(words, earlier, group, bounds, Target { values: &mut values, places, step: CHANNELS });
+            for (row, values) in output.chunks_exact_mut(count).zip(values.chunks_exact(CHANNELS)) {
+                for (target, value) in row.iter_mut().skip(first).zip(&values[..group.len()]) {
+                    *target = *value;
+                }
             }
         }
-        for (c, (sums, channel)) in sums.iter().zip(group).enumerate() {
-            // Even rows of the output are in the lower sums, odd ones in the upper.
-            Last::new(channel, finish).store(sums, output, first + c, first + c + count, 2 * count);
+    }
+}
+
+/// Gives each part of a panel, with its first index of the inner dimension.
+#[inline(always)]
+fn for_each_part(panel: &Panel<'_>, parts: &Parts, mut each: impl FnMut(&Panel<'_>, usize)) {
+    for line in (0..panel.lines).step_by(parts.lines) {
+        for start in (0..panel.run).step_by(parts.run) {
+            let words = panel.words.get(line * panel.pitch + start..).unwrap_or_default();
+            let lines = parts.lines.min(panel.lines - line);
+            let part = Panel { words, run: parts.run.min(panel.run - start), lines, ..*panel };
+            each(&part, line * panel.run + start);
+        }
+    }
+}
+
+/// The products of a part with the weights of [`CHANNELS`] output channels from `first` on. Returns how many of the sums
+/// are of earlier channels; where fewer are left, the last sums mean nothing.
+#[inline(always)]
+fn block<const W: usize>(
+    part: &Panel<'_>,
+    weights: Weights<'_>,
+    inner: usize,
+    from: usize,
+    count: usize,
+    first: usize,
+    sums: &mut [[i64; W]; CHANNELS],
+) -> usize {
+    match weights {
+        Weights::Rows(weights) => {
+            let rest = weights.get(first * inner + from..).unwrap_or_default();
+            let last = count - first - 1;
+            // Where fewer channels are left, the last of them is computed again.
+            let row = |c: usize| rest.get(c.min(last) * inner..).unwrap_or_default();
+            hart::products(part, Block::Rows([row(0), row(1), row(2), row(3)]), START, sums);
+            0
+        }
+        Weights::Columns(weights) => {
+            // The last group begins earlier, so that it has all its channels.
+            let start = first.min(count.saturating_sub(CHANNELS));
+            let weights = weights.get(from * count + start..).unwrap_or_default();
+            let block = Block::Strided { weights, stride: count };
+            if count >= CHANNELS {
+                hart::products(part, block, START, sums);
+            } else {
+                hart::portable::products(part, block, START, sums);
+            }
+            first - start
         }
     }
 }
@@ -169,15 +190,23 @@ mod tests {
 
     proptest! {
         #[test]
-        fn packed_sums_are_the_plain_ones(terms in prop::collection::vec((-255i64..=255, -255i64..=255, -128i64..=127), 0..600)) {
-            let mut word = 0i64;
-            let mut plain = [0i64; 2];
-            for (a, b, weight) in terms {
-                word = word.wrapping_add(pack(a, b).wrapping_mul(weight));
-                plain[0] += a * weight;
-                plain[1] += b * weight;
-            }
-            prop_assert_eq!(unpack(word).map(i64::from), plain);
+        fn totals_are_sums(row in prop::collection::vec(any::<i8>(), 0..3000), skip in 0usize..8) {
+            let row = row.get(skip..).unwrap_or_default();
+            prop_assert_eq!(total(row), row.iter().map(|weight| i32::from(*weight)).sum::<i32>());
+        }
+
+        #[test]
+        fn parts_cover_everything_once(lines in 1usize..30, run in 1usize..200) {
+            let panel = Panel { words: &[], run, lines, pitch: run, step: 0 };
+            let parts = Parts::new(lines, run);
+            let (mut next, mut count) = (0, 0);
+            for_each_part(&panel, &parts, |part, from| {
+                assert_eq!(from, next);
+                assert!(part.lines * part.run <= MOST_TERMS);
+                next += part.lines * part.run;
+                count += 1;
+            });
+            prop_assert_eq!((next, count), (lines * run, parts.count));
         }
     }
 }

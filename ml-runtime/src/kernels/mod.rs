@@ -23,5 +23,6 @@ pub mod self_test;
 pub mod slice;
 pub mod softmax;
 pub mod transpose_conv;
+pub mod triple;
 pub mod variable;
 pub mod walk;

@@ -86,7 +86,6 @@ pub const COMMANDS: &[Spec] = &[
         &[Argument::Npu],
         0,
     ),
-    spec("keywords", "", "the keyword spotter: what it heard last, windows, latency", &[], 0),
     spec(
         "log",
         "[PD|all [LEVEL]]",
@@ -128,8 +127,6 @@ pub enum Command<'a> {
     Jobs(jobs::Action<'a>),
     /// `npu`
     Npu(Action),
-    /// `keywords`
-    Keywords,
     /// `log`; without a name, of all.
     Log {
         /// Whose.
@@ -245,7 +242,6 @@ pub fn parse(words: &Words) -> Result<Command<'_>, CommandError<'_>> {
                 Command::Npu(Action::from_word(word).ok_or(bad(word, wanted))?)
             }
         },
-        "keywords" => Command::Keywords,
         "log" => {
             let wanted = "a level: off error warning info debug";
             let level = second.map(|word| Level::from_name(word).ok_or(bad(word, wanted))).transpose()?;

@@ -11,7 +11,6 @@ pub mod editor;
 pub mod history;
 pub mod jobs;
 pub mod keys;
-pub mod keywords;
 pub mod models;
 pub mod npu;
 pub mod reports;

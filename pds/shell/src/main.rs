@@ -10,7 +10,6 @@
 //! | link `models`, `models_data`, `models_data_size` | the model runner, and tensors shared with it; may be left out |
 //! | `model_pack`, `model_pack_size` | the models' names and inputs, read-only; may be left out |
 //! | link `npu` | the accelerator's driver; may be left out |
-//! | link `keywords` | the keyword spotter; may be left out |
 //! | `scripts`, `scripts_size` | scripts, read-only; may be left out |
 //! | `power` | the register that switches the machine off; may be left out |
 #![no_std]
@@ -20,7 +19,6 @@ use core::fmt;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU8, AtomicU64};
 use protocols::console::{self, FromClient, FromConsole, Lines, Outbox};
-use protocols::keywords;
 use protocols::model::{self, JobResult};
 use protocols::model_pack::ModelPack;
 use protocols::npu;
@@ -57,7 +55,6 @@ struct Wires {
     armed_us: Option<u64>,
     runner: Option<Runner<'static, ChannelNotifier>>,
     npu: Option<Link<npu::Request, npu::Reply>>,
-    keywords: Option<Link<keywords::Request, keywords::Event>>,
     power: Option<NonNull<u32>>,
 }
 
@@ -112,8 +109,6 @@ fn init() -> Domain {
 
     let npu = ring::link!(npu: npu::Request, npu::Reply, npu::PROTOCOL, npu::VERSION);
     let npu = npu.unwrap_or_else(|error| panic!("link npu: {error}"));
-    let keywords = ring::link!(keywords: keywords::Request, keywords::Event, keywords::PROTOCOL, keywords::VERSION);
-    let keywords = keywords.unwrap_or_else(|error| panic!("link keywords: {error}"));
     let console_pd = own.and_then(|own| table.peer(own, console.notifier().channel() as u16));
     let shell = SHELL.take();
     shell.set_facts(Facts {
@@ -137,7 +132,6 @@ fn init() -> Domain {
         armed_us: None,
         runner,
         npu,
-        keywords,
         power,
     };
     let mut domain = Domain { shell, wires };
@@ -255,19 +249,6 @@ impl World for Wires {
 
     fn npu_reply(&mut self) -> Option<npu::Reply> {
         let link = self.npu.as_mut()?;
-        let _ = link.poll();
-        link.pop().ok()?
-    }
-
-    fn ask_keywords(&mut self, request: keywords::Request) -> Result<(), &'static str> {
-        let link = self.keywords.as_mut().ok_or("this system does not listen: it has no audio device")?;
-        let _ = link.poll();
-        let sent = link.is_connected() && link.push(&request).is_ok();
-        sent.then_some(()).ok_or("the keyword spotter takes no requests now")
-    }
-
-    fn keywords_event(&mut self) -> Option<keywords::Event> {
-        let link = self.keywords.as_mut()?;
         let _ = link.poll();
         link.pop().ok()?
     }

@@ -21,7 +21,6 @@ use protocols::supervisor::{NO_CHILD, Request, op};
 
 mod accelerator;
 mod jobs;
-mod keywords;
 mod waiting;
 
 use jobs::{Question, RUNNER_LOOK_US, Wanted};
@@ -93,11 +92,6 @@ enum Activity {
         token: u32,
         give_up_us: u64,
         action: Action,
-    },
-    /// Waiting for the keyword spotter.
-    AskingKeywords {
-        token: u32,
-        give_up_us: u64,
     },
     /// Waiting until what was printed is out.
     PoweringOff {
@@ -209,7 +203,6 @@ impl<'a> Shell<'a> {
             Activity::Asking { give_up_us, .. }
             | Activity::Querying { give_up_us, .. }
             | Activity::AskingNpu { give_up_us, .. }
-            | Activity::AskingKeywords { give_up_us, .. }
             | Activity::PoweringOff { give_up_us, .. } => Some(*give_up_us),
         }
     }
@@ -433,7 +426,6 @@ impl<'a> Shell<'a> {
             Command::Infer { model, input } => self.run_model("infer", model, input, 0, world),
             Command::Jobs(action) => self.jobs(action, world),
             Command::Npu(action) => self.ask_npu(action, world),
-            Command::Keywords => self.ask_keywords(world),
         }
     }
 

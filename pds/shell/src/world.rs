@@ -2,7 +2,6 @@
 
 use core::fmt;
 use protocols::console::{FromClient, FromConsole};
-use protocols::keywords;
 use protocols::model;
 use protocols::npu;
 use protocols::supervisor::{Answer, ChildStats, Request, State};
@@ -96,14 +95,6 @@ pub trait World {
     fn ask_npu(&mut self, request: npu::Request) -> Result<(), &'static str>;
     /// The next reply of the accelerator's driver.
     fn npu_reply(&mut self) -> Option<npu::Reply>;
-
-    /// Sends a request to the keyword spotter.
-    ///
-    /// # Errors
-    /// Why that is not possible, as a text.
-    fn ask_keywords(&mut self, request: keywords::Request) -> Result<(), &'static str>;
-    /// The next event of the keyword spotter.
-    fn keywords_event(&mut self) -> Option<keywords::Event>;
 
     /// Switches the machine off with this exit status. Returns only if the machine cannot do that.
     fn power_off(&mut self, code: u8);

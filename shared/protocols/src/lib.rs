@@ -2,11 +2,8 @@
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
-pub mod audio;
 pub mod block;
-pub mod clip;
 pub mod console;
-pub mod keywords;
 pub mod model;
 pub mod model_pack;
 pub mod npu;

@@ -54,9 +54,6 @@ pub struct Emulator {
     /// Arguments that add the accelerator; `{npu}` stands for its firmware.
     #[serde(default)]
     pub accelerator: Vec<String>,
-    /// Arguments that give it something to hear; `{clip}` stands for the file.
-    #[serde(default)]
-    pub clip: Vec<String>,
     /// Arguments that make it wait for a debugger.
     #[serde(default)]
     pub debugger: Vec<String>,

@@ -7,7 +7,6 @@ use clap::{Parser, Subcommand};
 mod board;
 mod bundle;
 mod check;
-mod clip;
 mod expand;
 mod features;
 mod finish;
@@ -40,8 +39,6 @@ enum Command {
     Pack(pack::Args),
     /// Make keys, pack and sign apps, look into bundles
     Bundle(bundle::Args),
-    /// Make the clip that a machine hears of a WAV file
-    Clip(clip::Args),
     /// Compute the features of sound that a keyword model sees
     Features(features::Args),
     /// Boot an image in the board's emulator
@@ -56,7 +53,6 @@ fn main() -> ExitCode {
         Command::Finish(args) => finish::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Pack(args) => pack::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Bundle(args) => bundle::command(&args).map(|()| ExitCode::SUCCESS),
-        Command::Clip(args) => clip::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Features(args) => features::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Run(args) => run::command(&args),
     };

@@ -52,15 +52,6 @@ impl Shell<'_> {
                     }
                 }
             }
-            Activity::AskingKeywords { token, give_up_us } => {
-                if !self.take_keywords(token, world) {
-                    if now < give_up_us {
-                        return false;
-                    }
-                    world.print(format_args!("keywords: the spotter does not answer"));
-                }
-                self.activity = Activity::Idle;
-            }
             Activity::Querying { give_up_us, .. } if now < give_up_us => return false,
             Activity::Querying { .. } => {
                 self.activity = Activity::Idle;
