@@ -143,6 +143,22 @@ npu-firmware: $(toolchain)
 	@RUSTFLAGS="-Ctarget-feature=+v,+zvl512b" KINGLET_BOARD_DIR=$(abspath boards/$(machine)) CARGO_TARGET_DIR=$(npu_target_dir) \
 		$(cargo_build) $(BUILD_STD) --release --target $(pd_target) -p npu-firmware --features machine
 
+# Apps have a linker script of their own, and thus a folder of their own. Frame pointers make backtraces of faults.
+apps := $(notdir $(patsubst %/,%,$(dir $(wildcard apps/*/app.toml))))
+apps_target_dir := $(CARGO_TARGET_DIR)-apps
+# The key that signs them is made at first use and never leaves build/.
+apps_key := $(build)/keys/development
+.PHONY: apps
+apps: tools ## Build the apps of apps/ into signed bundles: build/apps/NAME.klb
+	$(call say,building the apps: $(apps))
+	@RUSTFLAGS="-Clink-arg=-Tapps/sdk/app.ld -Clink-arg=-zmax-page-size=4096 -Cforce-frame-pointers=yes" \
+		CARGO_TARGET_DIR=$(apps_target_dir) $(cargo_build) $(BUILD_STD) --release --target $(pd_target) $(addprefix -p ,$(apps)) \
+		--features $(call join_commas,$(addsuffix /app,$(apps)))
+	@mkdir -p $(build)/apps $(dir $(apps_key))
+	@[ -e $(apps_key) ] || $(kinglet) bundle keygen $(apps_key) >/dev/null
+	@for app in $(apps); do $(kinglet) bundle pack apps/$$app/app.toml --program $(apps_target_dir)/$(pd_target)/release/$$app \
+		--key $(apps_key) --output $(build)/apps/$$app.klb || exit 1; done
+
 # The programs of tests/systems, finished like all others.
 test_programs := $(build)/tests/$(CONFIG)/programs
 .PHONY: test-programs

@@ -4,6 +4,7 @@ use crate::jobs;
 use crate::npu::Action;
 use crate::words::Words;
 use core::fmt;
+use protocols::apps::op;
 use protocols::console::Level;
 
 /// What a word of a command stands for, so that it can be completed.
@@ -93,9 +94,39 @@ pub const COMMANDS: &[Spec] = &[
         &[Argument::PdOrAll, Argument::Level],
         0,
     ),
-    spec("restart", "PD", "start a protection domain anew", &[Argument::Pd], 1),
-    spec("stop", "PD", "stop a protection domain", &[Argument::Pd], 1),
-    spec("start", "PD", "start a protection domain that is stopped", &[Argument::Pd], 1),
+    spec("restart", "PD|APP", "start a protection domain or an app anew", &[Argument::Pd], 1),
+    spec(
+        "stop",
+        "PD|APP",
+        "stop a protection domain; ask an app to end, and end it after a second",
+        &[Argument::Pd],
+        1,
+    ),
+    spec("start", "PD|APP", "start a protection domain that is stopped, or an app", &[Argument::Pd], 1),
+    spec("apps", "", "installed apps: version, state, slot, publisher", &[], 0),
+    spec("install", "FILE", "install the app in a signed bundle on the disk", &[Argument::Free], 1),
+    spec(
+        "uninstall",
+        "APP [erase]",
+        "remove an app; with erase, what it has stored under keys too",
+        &[Argument::Free, Argument::Free],
+        1,
+    ),
+    spec(
+        "status",
+        "APP",
+        "what an app is doing: state, processor time, memory, messages, faults",
+        &[Argument::Free],
+        1,
+    ),
+    spec("caps", "APP", "what an app may touch", &[Argument::Free], 1),
+    spec(
+        "autostart",
+        "APP on|off",
+        "whether an app is started when the machine starts",
+        &[Argument::Free, Argument::Switch],
+        2,
+    ),
     spec("source", "SCRIPT", "run the lines of a script", &[Argument::Script], 1),
     spec("echo", "[WORD]...", "print words", &[Argument::Free], 0),
     spec("sleep", "SECONDS", "wait; fractions are fine", &[Argument::Free], 1),
@@ -140,6 +171,8 @@ pub enum Command<'a> {
     Stop(&'a str),
     /// `start`
     Start(&'a str),
+    /// A command about apps: one of `protocols::apps::op`, its text and its argument.
+    Apps(u32, &'a str, u32),
     /// `source`
     Source(&'a str),
     /// `echo`
@@ -250,6 +283,20 @@ pub fn parse(words: &Words) -> Result<Command<'_>, CommandError<'_>> {
         "restart" => Command::Restart(needed),
         "stop" => Command::Stop(needed),
         "start" => Command::Start(needed),
+        "apps" => Command::Apps(op::LIST, "", 0),
+        "install" => Command::Apps(op::INSTALL, needed, 0),
+        "uninstall" => match second {
+            None => Command::Apps(op::UNINSTALL, needed, 0),
+            Some("erase") => Command::Apps(op::UNINSTALL, needed, 1),
+            Some(word) => return Err(bad(word, "erase")),
+        },
+        "status" => Command::Apps(op::STATUS, needed, 0),
+        "caps" => Command::Apps(op::CAPABILITIES, needed, 0),
+        "autostart" => match second {
+            Some("on") => Command::Apps(op::AUTOSTART, needed, 1),
+            Some("off") => Command::Apps(op::AUTOSTART, needed, 0),
+            word => return Err(bad(word.unwrap_or(""), "on or off")),
+        },
         "source" => Command::Source(needed),
         "echo" => Command::Echo,
         "sleep" => Command::Sleep(seconds(needed).ok_or(bad(needed, "a number of seconds up to 86400"))?),
@@ -323,7 +370,8 @@ mod tests {
     #[test]
     fn every_command_of_the_table_is_understood() {
         for spec in COMMANDS {
-            let line = format!("{} {}", spec.name, ["on", "1"][..spec.needs].join(" "));
+            let words = if spec.name == "autostart" { ["hello", "on"] } else { ["on", "1"] };
+            let line = format!("{} {}", spec.name, words[..spec.needs].join(" "));
             let answer = answer(&line);
             assert!(!answer.contains("no such command"), "{line}: {answer}");
         }
@@ -345,7 +393,9 @@ mod tests {
     fn bad_commands_get_one_clear_line() {
         assert_eq!(answer("pss"), "pss: no such command; help lists them");
         assert_eq!(answer("help pss"), "pss: no such command; help lists them");
-        assert_eq!(answer("restart"), "usage: restart PD");
+        assert_eq!(answer("restart"), "usage: restart PD|APP");
+        assert_eq!(answer("autostart hello maybe"), "autostart: 'maybe' is not on or off");
+        assert_eq!(answer("uninstall hello all"), "uninstall: 'all' is not erase");
         assert_eq!(answer("mem x"), "usage: mem");
         assert_eq!(answer("log a b"), "log: 'b' is not a level: off error warning info debug");
         assert_eq!(answer("poweroff 256"), "poweroff: '256' is not an exit status from 0 to 255");

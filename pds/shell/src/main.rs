@@ -11,6 +11,7 @@
 //! | `model_pack`, `model_pack_size` | the models' names and inputs, read-only; may be left out |
 //! | link `npu` | the accelerator's driver; may be left out |
 //! | `scripts`, `scripts_size` | scripts, read-only; may be left out |
+//! | link `apps` | the app manager; may be left out |
 //! | `power` | the register that switches the machine off; may be left out |
 #![no_std]
 #![no_main]
@@ -18,6 +19,7 @@
 use core::fmt;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU8, AtomicU64};
+use protocols::apps;
 use protocols::console::{self, FromClient, FromConsole, Lines, Outbox};
 use protocols::model::{self, JobResult};
 use protocols::model_pack::ModelPack;
@@ -55,6 +57,7 @@ struct Wires {
     armed_us: Option<u64>,
     runner: Option<Runner<'static, ChannelNotifier>>,
     npu: Option<Link<npu::Request, npu::Reply>>,
+    apps: Option<Link<apps::Request, apps::Answer>>,
     power: Option<NonNull<u32>>,
 }
 
@@ -109,6 +112,9 @@ fn init() -> Domain {
 
     let npu = ring::link!(npu: npu::Request, npu::Reply, npu::PROTOCOL, npu::VERSION);
     let npu = npu.unwrap_or_else(|error| panic!("link npu: {error}"));
+    let apps = ring::link!(apps: apps::Request, apps::Answer, apps::PROTOCOL, apps::VERSION);
+    let apps = apps.unwrap_or_else(|error| panic!("link apps: {error}"));
+
     let console_pd = own.and_then(|own| table.peer(own, console.notifier().channel() as u16));
     let shell = SHELL.take();
     shell.set_facts(Facts {
@@ -132,6 +138,7 @@ fn init() -> Domain {
         armed_us: None,
         runner,
         npu,
+        apps,
         power,
     };
     let mut domain = Domain { shell, wires };
@@ -249,6 +256,18 @@ impl World for Wires {
 
     fn npu_reply(&mut self) -> Option<npu::Reply> {
         let link = self.npu.as_mut()?;
+        let _ = link.poll();
+        link.pop().ok()?
+    }
+
+    fn ask_apps(&mut self, request: apps::Request) -> bool {
+        let Some(link) = &mut self.apps else { return false };
+        let _ = link.poll();
+        link.is_connected() && link.push(&request).is_ok()
+    }
+
+    fn apps_answer(&mut self) -> Option<apps::Answer> {
+        let link = self.apps.as_mut()?;
         let _ = link.poll();
         link.pop().ok()?
     }

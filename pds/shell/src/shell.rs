@@ -20,6 +20,7 @@ use protocols::model;
 use protocols::supervisor::{NO_CHILD, Request, op};
 
 mod accelerator;
+mod apps;
 mod jobs;
 mod waiting;
 
@@ -93,6 +94,11 @@ enum Activity {
         give_up_us: u64,
         action: Action,
     },
+    /// Waiting for the app manager.
+    AskingApps {
+        token: u32,
+        give_up_us: u64,
+    },
     /// Waiting until what was printed is out.
     PoweringOff {
         token: u32,
@@ -139,6 +145,8 @@ pub struct Shell<'a> {
     cancelled: bool,
     /// Periodic jobs, which go on while others are typed.
     periodics: Periodics,
+    /// A line of the app manager of which not all parts have come.
+    partial: apps::Partial,
 }
 
 impl<'a> Shell<'a> {
@@ -159,6 +167,7 @@ impl<'a> Shell<'a> {
             tokens: 0,
             cancelled: false,
             periodics: Periodics::new(),
+            partial: Vec::new(),
         }
     }
 
@@ -203,6 +212,7 @@ impl<'a> Shell<'a> {
             Activity::Asking { give_up_us, .. }
             | Activity::Querying { give_up_us, .. }
             | Activity::AskingNpu { give_up_us, .. }
+            | Activity::AskingApps { give_up_us, .. }
             | Activity::PoweringOff { give_up_us, .. } => Some(*give_up_us),
         }
     }
@@ -410,6 +420,10 @@ impl<'a> Shell<'a> {
                     self.ask(op::REFRESH, NO_CHILD, Then::Show(pd), world);
                 }
             }
+            Command::Restart(name) if !self.is_pd(name) => self.control_app("restart", name, world),
+            Command::Stop(name) if !self.is_pd(name) => self.control_app("stop", name, world),
+            Command::Start(name) if !self.is_pd(name) => self.control_app("start", name, world),
+            Command::Apps(number, text, argument) => self.ask_apps(number, text, argument, world),
             Command::Restart(name) => self.control("restart", op::RESTART, name, world),
             Command::Stop(name) => self.control("stop", op::STOP, name, world),
             Command::Start(name) => self.control("start", op::START, name, world),

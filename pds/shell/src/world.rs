@@ -1,6 +1,7 @@
 //! What the shell needs of the rest of the system. Nothing here waits.
 
 use core::fmt;
+use protocols::apps;
 use protocols::console::{FromClient, FromConsole};
 use protocols::model;
 use protocols::npu;
@@ -95,6 +96,11 @@ pub trait World {
     fn ask_npu(&mut self, request: npu::Request) -> Result<(), &'static str>;
     /// The next reply of the accelerator's driver.
     fn npu_reply(&mut self) -> Option<npu::Reply>;
+
+    /// Sends a request to the app manager. False if that is not possible now.
+    fn ask_apps(&mut self, request: apps::Request) -> bool;
+    /// The next answer of the app manager.
+    fn apps_answer(&mut self) -> Option<apps::Answer>;
 
     /// Switches the machine off with this exit status. Returns only if the machine cannot do that.
     fn power_off(&mut self, code: u8);

@@ -1,6 +1,7 @@
 //! The shell in a simulated system: what is typed, and what appears.
 
 use proptest::prelude::*;
+use protocols::apps;
 use protocols::console::{self, CHUNK, ClientStatus, FromClient, FromConsole, Level, kind};
 use protocols::model;
 use protocols::model_pack;
@@ -41,6 +42,10 @@ struct Machine {
     no_npu: bool,
     npu_requests: Vec<npu::Request>,
     npu_replies: VecDeque<npu::Reply>,
+    apps_requests: Vec<apps::Request>,
+    /// What the app manager answers to each request.
+    apps_script: Vec<apps::Answer>,
+    apps_answers: Vec<apps::Answer>,
     powered_off: Option<u8>,
 }
 
@@ -114,6 +119,15 @@ impl World for Machine {
         }
         self.npu_requests.push(request);
         Ok(())
+    }
+    fn ask_apps(&mut self, request: apps::Request) -> bool {
+        self.apps_requests.push(request);
+        self.apps_answers
+            .extend(self.apps_script.iter().map(|answer| apps::Answer { token: request.token, ..*answer }));
+        true
+    }
+    fn apps_answer(&mut self) -> Option<apps::Answer> {
+        (!self.apps_answers.is_empty()).then(|| self.apps_answers.remove(0))
     }
     fn npu_reply(&mut self) -> Option<npu::Reply> {
         self.npu_replies.pop_front()
@@ -325,6 +339,35 @@ fn processes_and_memory() {
     assert_eq!(memory[1], "supervisor                     20 KiB      8 KiB");
     assert_eq!(memory[8], "uart                            4 KiB 0x10000000");
     assert_eq!(memory[9], "in all: programs 120 KiB, stacks 48 KiB, regions in RAM 0 B");
+}
+
+#[test]
+fn the_app_manager_is_asked_about_apps() {
+    let mut session = session();
+    let long = format!("{}end", "x".repeat(200));
+    let mut script = Vec::new();
+    apps::line(0, format_args!("{long}"), &mut |answer| script.push(answer));
+    apps::line(0, format_args!(""), &mut |answer| script.push(answer));
+    script.push(apps::Answer::done(0, false));
+    session.machine.apps_script = script;
+    for (line, number, text, argument) in [
+        ("apps", apps::op::LIST, "", 0),
+        ("install apps/hello.klb", apps::op::INSTALL, "apps/hello.klb", 0),
+        ("uninstall hello erase", apps::op::UNINSTALL, "hello", 1),
+        ("start hello", apps::op::START, "hello", 0),
+        ("stop hello", apps::op::STOP, "hello", 0),
+        ("restart hello", apps::op::RESTART, "hello", 0),
+        ("autostart hello on", apps::op::AUTOSTART, "hello", 1),
+    ] {
+        assert_eq!(session.run(line), [&long, ""], "{line}");
+        let request = session.machine.apps_requests.pop().unwrap();
+        assert_eq!((request.op, request.text(), request.argument), (number, text, argument));
+    }
+    session.machine.apps_script.clear();
+    session.run("status hello");
+    session.machine.now_us += 80_000_000;
+    session.settle();
+    assert_eq!(session.machine.printed.last().unwrap(), "the app manager does not answer");
 }
 
 #[test]
@@ -595,7 +638,7 @@ fn completion() {
     assert_eq!(completed("infer d"), done("infer digits "));
     assert_eq!(completed("source h"), done("source hello "));
     assert_eq!(completed("help upt"), done("help uptime "));
-    assert_eq!(completed("st").1, ["stop  start  "]);
+    assert_eq!(completed("st").1, ["stop  start  status  "]);
     assert_eq!(completed("restart ").1, ["supervisor  timer  shell  app  console  uart  "]);
     for nothing in ["nonsense x", "echo a", "restart 'ti", "mem x", "infer digits 0"] {
         assert_eq!(completed(nothing), done(nothing));

@@ -5,9 +5,6 @@ pub use sel4_microkit::Fault;
 
 /// Where every protection domain's stack begins, growing down.
 const STACK_TOP: u64 = 0x3f_ffff_d000;
-/// [`VmFault::fsr`](sel4_microkit::VmFault::fsr) of a store.
-const STORE: u64 = 7;
-
 /// A fault, with what is needed to tell it well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Told {
@@ -22,18 +19,12 @@ pub struct Told {
 impl Told {
     /// Where in the program it happened.
     pub fn pc(&self) -> u64 {
-        match self.fault {
-            Fault::CapFault(fault) => fault.ip,
-            Fault::UnknownSyscall(fault) => fault.ip,
-            Fault::UserException(fault) => fault.ip,
-            Fault::VmFault(fault) => fault.ip,
-            Fault::NullFault | Fault::Timeout(_) | Fault::Unknown { .. } => 0,
-        }
+        self.fault.pc()
     }
 
     /// The memory address that it was about, or 0.
     pub fn address(&self) -> u64 {
-        if let Fault::VmFault(fault) = self.fault { fault.addr } else { 0 }
+        self.fault.address()
     }
 
     /// The stack pointer is below the stack: it is moved before what it is to point to is written.
@@ -45,28 +36,10 @@ impl Told {
 
 impl fmt::Display for Told {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let address = self.address();
-        match self.fault {
-            Fault::VmFault(_) if self.is_stack_overflow() => {
-                write!(f, "its stack of {} bytes is full (address {address:#x})", self.stack_bytes)?;
-            }
-            Fault::VmFault(fault) if fault.is_prefetch => write!(f, "may not execute address {address:#x}")?,
-            Fault::VmFault(fault) if fault.fsr == STORE => write!(f, "may not write address {address:#x}")?,
-            Fault::VmFault(_) => write!(f, "may not read address {address:#x}")?,
-            Fault::CapFault(fault) => write!(f, "has no capability {:#x}", fault.cptr)?,
-            Fault::UnknownSyscall(fault) => write!(f, "unknown system call {}", fault.number as i64)?,
-            // Numbers of exceptions: RISC-V privileged architecture, table of `scause`.
-            Fault::UserException(fault) => match fault.number {
-                0 => f.write_str("misaligned jump")?,
-                2 => f.write_str("illegal instruction (a panic ends in one)")?,
-                3 => f.write_str("breakpoint")?,
-                4 => f.write_str("misaligned load")?,
-                6 => f.write_str("misaligned store")?,
-                number => write!(f, "exception {number}")?,
-            },
-            Fault::Timeout(_) => f.write_str("its budget is used up")?,
-            Fault::NullFault => f.write_str("a fault without a cause")?,
-            Fault::Unknown { label } => write!(f, "unknown fault {label}")?,
+        if self.is_stack_overflow() {
+            write!(f, "its stack of {} bytes is full (address {:#x})", self.stack_bytes, self.address())?;
+        } else {
+            self.fault.fmt(f)?;
         }
         write!(f, ", pc {:#x}", self.pc())
     }

@@ -5,8 +5,12 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod call;
+pub mod info;
 pub mod map;
 pub mod permission;
+pub mod ring;
+pub mod status;
 
 pub use permission::{Permission, Permissions};
 

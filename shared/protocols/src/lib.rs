@@ -2,6 +2,7 @@
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
+pub mod apps;
 pub mod block;
 pub mod console;
 pub mod model;

@@ -181,6 +181,11 @@ impl<'a> PackedModel<'a> {
         part(self.bytes, self.entry.file_at, u64::from(self.entry.file_bytes)).unwrap_or_default()
     }
 
+    /// Bytes of its input and of its output.
+    pub fn tensor_bytes(&self) -> (usize, usize) {
+        (self.entry.input_bytes as usize, self.entry.output_bytes as usize)
+    }
+
     /// How many samples there are.
     pub fn samples(&self) -> usize {
         self.entry.samples as usize

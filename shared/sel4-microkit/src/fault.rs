@@ -1,5 +1,10 @@
 //! Faults of children, as the kernel reports them to the parent.
 
+use core::fmt;
+
+/// [`VmFault::fsr`] of a store.
+const STORE: u64 = 7;
+
 /// Why a child stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -93,6 +98,50 @@ impl Fault {
             5 => Self::Timeout(Timeout { data: mr(0), consumed_us: mr(1) }),
             6 => Self::VmFault(VmFault { ip: mr(0), addr: mr(1), is_prefetch: mr(2) != 0, fsr: mr(3) }),
             label => Self::Unknown { label },
+        }
+    }
+}
+
+impl Fault {
+    /// Where in the program it happened; 0 if the kernel does not say.
+    pub fn pc(&self) -> u64 {
+        match self {
+            Self::CapFault(fault) => fault.ip,
+            Self::UnknownSyscall(fault) => fault.ip,
+            Self::UserException(fault) => fault.ip,
+            Self::VmFault(fault) => fault.ip,
+            Self::NullFault | Self::Timeout(_) | Self::Unknown { .. } => 0,
+        }
+    }
+
+    /// The memory address that it was about, or 0.
+    pub fn address(&self) -> u64 {
+        if let Self::VmFault(fault) = self { fault.addr } else { 0 }
+    }
+}
+
+/// The cause in words.
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let address = self.address();
+        match self {
+            Self::VmFault(fault) if fault.is_prefetch => write!(f, "may not execute address {address:#x}"),
+            Self::VmFault(fault) if fault.fsr == STORE => write!(f, "may not write address {address:#x}"),
+            Self::VmFault(_) => write!(f, "may not read address {address:#x}"),
+            Self::CapFault(fault) => write!(f, "has no capability {:#x}", fault.cptr),
+            Self::UnknownSyscall(fault) => write!(f, "unknown system call {}", fault.number as i64),
+            // Numbers of exceptions: RISC-V privileged architecture, table of `scause`.
+            Self::UserException(fault) => match fault.number {
+                0 => f.write_str("misaligned jump"),
+                2 => f.write_str("illegal instruction (a panic ends in one)"),
+                3 => f.write_str("breakpoint"),
+                4 => f.write_str("misaligned load"),
+                6 => f.write_str("misaligned store"),
+                number => write!(f, "exception {number}"),
+            },
+            Self::Timeout(_) => f.write_str("its budget is used up"),
+            Self::NullFault => f.write_str("a fault without a cause"),
+            Self::Unknown { label } => write!(f, "unknown fault {label}"),
         }
     }
 }

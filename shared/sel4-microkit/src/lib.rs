@@ -15,7 +15,7 @@
 //! ```
 //!
 //! Source that keeps to the names of the official crate compiles against either. Additions of this implementation are
-//! [`caps`], [`counters`], [`ENTRY`], [`DEBUG`], the fields of [`Fault`] and the methods of [`Child`] that act on the child.
+//! [`caps`], [`counters`], [`ENTRY`], [`DEBUG`], the fields, methods and text of [`Fault`] and the methods of [`Child`] that act on the child.
 //!
 //! The same ELF file runs under Microkit's seL4 and under the built-in kernel. It is linked by `pd.ld` beside this crate's
 //! manifest (see `.cargo/config.toml`) and finished by `kinglet finish`. On the host the crate compiles too, so that

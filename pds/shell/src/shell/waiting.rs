@@ -52,6 +52,7 @@ impl Shell<'_> {
                     }
                 }
             }
+            Activity::AskingApps { token, give_up_us } => return self.take_apps_answer(token, give_up_us, world),
             Activity::Querying { give_up_us, .. } if now < give_up_us => return false,
             Activity::Querying { .. } => {
                 self.activity = Activity::Idle;

@@ -52,6 +52,11 @@ impl<'a> Ask<'a> {
         Ask { send: bytes, ..Ask::new(kind::WRITE, path.as_bytes()) }.at(offset)
     }
 
+    /// Bytes into a file at `offset`; the file is made if there is none.
+    pub fn write_or_create(path: &'a str, offset: u64, bytes: &'a [u8]) -> Self {
+        Ask::write(path, offset, bytes).with(flag::CREATE)
+    }
+
     /// Bytes to the end of a file, which is made if there is none.
     pub fn append(path: &'a str, bytes: &'a [u8]) -> Self {
         Ask::write(path, 0, bytes).with(flag::APPEND | flag::CREATE)

@@ -1,0 +1,51 @@
+//! How a request went: [`Reply::status`](crate::ring::Reply::status).
+
+/// As it should.
+pub const OK: u32 = 0;
+/// There is no such call, or an argument that must be 0 is not.
+pub const BAD_REQUEST: u32 = 1;
+/// The manifest does not ask for the permission.
+pub const NOT_PERMITTED: u32 = 2;
+/// Memory that it names is not the app's, or may not be written.
+pub const BAD_ADDRESS: u32 = 3;
+/// Something is longer than it may be.
+pub const TOO_LONG: u32 = 4;
+/// An argument has a value that it cannot have.
+pub const BAD_ARGUMENT: u32 = 5;
+/// Too many requests are without a reply.
+pub const BUSY: u32 = 6;
+/// The line was dropped: the console has no room.
+pub const DROPPED: u32 = 7;
+/// There is no such thing.
+pub const NOT_FOUND: u32 = 8;
+/// There is no room left, or the app has used what it may use.
+pub const NO_SPACE: u32 = 9;
+/// The service is not there, or began anew meanwhile.
+pub const UNAVAILABLE: u32 = 10;
+/// The service tried and failed.
+pub const FAILED: u32 = 11;
+/// It took too long.
+pub const TIMED_OUT: u32 = 12;
+/// The app cancelled it.
+pub const CANCELLED: u32 = 13;
+
+/// A status in words.
+pub fn text(status: u32) -> &'static str {
+    match status {
+        OK => "done",
+        BAD_REQUEST => "not a request",
+        NOT_PERMITTED => "not permitted by the manifest",
+        BAD_ADDRESS => "memory that is not the app's",
+        TOO_LONG => "too long",
+        BAD_ARGUMENT => "an argument that cannot be",
+        BUSY => "too many requests at once",
+        DROPPED => "dropped: the console has no room",
+        NOT_FOUND => "not found",
+        NO_SPACE => "no space",
+        UNAVAILABLE => "the service is not there",
+        FAILED => "failed",
+        TIMED_OUT => "timed out",
+        CANCELLED => "cancelled",
+        _ => "unknown status",
+    }
+}
