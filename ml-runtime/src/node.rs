@@ -162,6 +162,16 @@ impl<'t> Node<'t> {
         self.require(same, "its inputs and outputs are quantised differently")
     }
 
+    /// The first input and the output, which must be of one type, and the bytes of an element. For operators that only
+    /// move values.
+    pub fn movable(&self) -> Result<(Tensor<'t>, Tensor<'t>, u32), LoadError> {
+        let (input, output) = (self.input(0)?, self.output(0)?);
+        match input.element().filter(|kind| output.element() == Some(*kind) && *kind != ElementType::Resource) {
+            Some(kind) => Ok((input, output, kind.size())),
+            None => Err(self.refuse("its input and output have different types")),
+        }
+    }
+
     /// The multiplier for `real`, which must be a positive number that the arithmetic can represent.
     pub fn multiplier(&self, real: f64) -> Result<Multiplier, LoadError> {
         self.require(real > 0.0 && real < (1u64 << 30) as f64, "its scales give a factor that is out of range")?;

@@ -10,10 +10,12 @@ use crate::kernels::depthwise::{Decoded, Depthwise};
 use crate::kernels::fully_connected::FullyConnected;
 use crate::kernels::join::Join;
 use crate::kernels::lstm::{self, Lists, Lstm};
+use crate::kernels::matmul::Matmul;
 use crate::kernels::mul::Mul;
 use crate::kernels::pool::{Kind, Pool};
 use crate::kernels::quantize::Quantize;
 use crate::kernels::reduce::{self, Extreme, Reduce};
+use crate::kernels::repeat;
 use crate::kernels::reshape;
 use crate::kernels::resize::Resize;
 use crate::kernels::slice;
@@ -37,6 +39,7 @@ pub(crate) enum Op<'t> {
     FullyConnected(FullyConnected<'t>),
     Join(Join),
     Lstm(Lstm),
+    Matmul(Matmul),
     Move(Move),
     Mul(Mul),
     Pool(Pool),
@@ -115,6 +118,7 @@ impl<'t> Op<'t> {
             60 => Op::Move(slice::decode_pad(node, true)?),
             65 => Op::Move(slice::decode_slice(node)?),
             67 => Op::TransposeConv(TransposeConv::decode(node)?),
+            69 => Op::Move(repeat::decode_tile(node)?),
             EXPAND_DIMS => reshape::decode_expand_dims(node).map(|()| Op::Reshape)?,
             74 => reduce(reduce::Kind::Sum)?,
             77 => reshape::decode_shape(node).map(|()| Op::Shape)?,
@@ -128,7 +132,9 @@ impl<'t> Op<'t> {
             102 => Op::Join(Join::decode_split_v(node)?),
             114 => Op::Quantize(Quantize::decode_quantize(node)?),
             117 => activation(activation::Kind::HardSwish)?,
+            126 => Op::Matmul(Matmul::decode(node)?),
             CALL_ONCE => variable::decode_call_once(node).map(|()| Op::CallOnce)?,
+            130 => Op::Move(repeat::decode_broadcast_to(node)?),
             VAR_HANDLE => variable::decode_var_handle(node).map(|()| Op::VarHandle)?,
             READ_VARIABLE => variable::decode_read(node).map(|()| Op::Read)?,
             ASSIGN_VARIABLE => variable::decode_assign(node).map(|()| Op::Assign)?,
@@ -154,6 +160,7 @@ impl<'t> Op<'t> {
             Op::Depthwise(op) => op.macs(),
             Op::FullyConnected(op) => op.macs(),
             Op::Lstm(op) => op.macs(),
+            Op::Matmul(op) => op.macs(),
             Op::TransposeConv(op) => op.macs(),
             _ => 0,
         }
@@ -179,7 +186,7 @@ impl<'t> Op<'t> {
         let output = node.output(0).map_err(changed)?;
         let scratch = (scratch_at, self.scratch_bytes());
         let first = node.input(if matches!(self, Op::TransposeConv(_)) { 2 } else { 0 }).map_err(changed)?;
-        if matches!(self, Op::Add(_) | Op::Choice(_) | Op::Mul(_)) {
+        if matches!(self, Op::Add(_) | Op::Choice(_) | Op::Matmul(_) | Op::Mul(_)) {
             let second = node.input(1).map_err(changed)?;
             let operands = memory.operands([&first, &second], [&output], scratch)?;
             let left = signed(operands.inputs[0]);
@@ -189,6 +196,7 @@ impl<'t> Op<'t> {
             let done = match self {
                 Op::Add(op) => op.run(left, right, output),
                 Op::Choice(op) => op.run(left, right, output),
+                Op::Matmul(op) => op.run(left, right, output),
                 Op::Mul(op) => op.run(left, right, output),
                 _ => None,
             };

@@ -12,10 +12,12 @@ pub mod hard_swish;
 pub mod hart;
 pub mod join;
 pub mod lstm;
+pub mod matmul;
 pub mod mul;
 pub mod pool;
 pub mod quantize;
 pub mod reduce;
+pub mod repeat;
 pub mod reshape;
 pub mod resize;
 #[cfg(any(test, feature = "self-test"))]

@@ -5,20 +5,10 @@ use crate::error::LoadError;
 use crate::node::Node;
 use crate::tensor::{ElementType, MAX_RANK, Tensor};
 
-/// The input and the output, which must be of one type that has a size.
-fn edges<'t>(node: &Node<'t>) -> Result<(Tensor<'t>, Tensor<'t>, u32), LoadError> {
-    let (input, output) = (node.input(0)?, node.output(0)?);
-    let Some(kind) = input.element().filter(|kind| output.element() == Some(*kind)) else {
-        return Err(node.refuse("its input and output have different types"));
-    };
-    node.require(kind != ElementType::Resource, "it does not work on variables")?;
-    Ok((input, output, kind.size()))
-}
-
 pub(crate) fn decode_slice(node: &Node<'_>) -> Result<Move, LoadError> {
     node.arity(3..=3, 1)?;
     node.options_of(48)?;
-    let (input, output, size) = edges(node)?;
+    let (input, output, size) = node.movable()?;
     let begins = node.constants(1, "where it begins is not constant whole numbers")?;
     let sizes = node.constants(2, "its sizes are not constant whole numbers")?;
     let rank = input.dims().len();
@@ -43,7 +33,7 @@ pub(crate) fn decode_slice(node: &Node<'_>) -> Result<Move, LoadError> {
 pub(crate) fn decode_strided_slice(node: &Node<'_>) -> Result<Move, LoadError> {
     node.arity(4..=4, 1)?;
     node.options_of(32)?;
-    let (input, output, size) = edges(node)?;
+    let (input, output, size) = node.movable()?;
     const REASON: &str = "where it begins and ends and its strides are not constant whole numbers";
     let (begins, ends) = (node.constants(1, REASON)?, node.constants(2, REASON)?);
     let steps = node.constants(3, REASON)?;
@@ -103,7 +93,7 @@ pub(crate) fn decode_strided_slice(node: &Node<'_>) -> Result<Move, LoadError> {
 pub(crate) fn decode_pad(node: &Node<'_>, with_value: bool) -> Result<Move, LoadError> {
     node.arity(2..=3, 1)?;
     node.options_of(if with_value { 43 } else { 22 })?;
-    let (input, output, size) = edges(node)?;
+    let (input, output, size) = node.movable()?;
     let widths = node.constants(1, "its paddings are not constant whole numbers")?;
     let rank = input.dims().len();
     let fits = widths.len() == 2 * rank && output.dims().len() == rank;
@@ -141,7 +131,7 @@ fn padding(node: &Node<'_>, output: &Tensor<'_>) -> Result<[u8; 8], LoadError> {
 pub(crate) fn decode_transpose(node: &Node<'_>) -> Result<Move, LoadError> {
     node.arity(2..=2, 1)?;
     node.options_of(26)?;
-    let (input, output, size) = edges(node)?;
+    let (input, output, size) = node.movable()?;
     let order = node.constants(1, "its permutation is not constant whole numbers")?;
     let rank = input.dims().len();
     let fits = order.len() == rank && output.dims().len() == rank;
@@ -167,7 +157,7 @@ pub(crate) fn decode_transpose(node: &Node<'_>) -> Result<Move, LoadError> {
 pub(crate) fn decode_blocks(node: &Node<'_>, to_depth: bool) -> Result<Move, LoadError> {
     node.arity(1..=1, 1)?;
     node.options_of(if to_depth { 19 } else { 94 })?;
-    let (input, output, size) = edges(node)?;
+    let (input, output, size) = node.movable()?;
     let (&[batches, wide_height, wide_width, channels], &[deep_batches, height, width, depth]) =
         (if to_depth { (input.dims(), output.dims()) } else { (output.dims(), input.dims()) })
     else {

@@ -18,6 +18,7 @@ pub(crate) struct Loop {
 pub(crate) struct Walk {
     loops: [Loop; MAX_RANK],
     depth: usize,
+    whole: bool,
     /// Where it begins in both.
     pub start: [usize; 2],
 }
@@ -27,10 +28,11 @@ impl Walk {
     pub fn new(from: usize, to: usize) -> Self {
         let mut loops = [Loop::default(); MAX_RANK];
         loops[0].count = 1;
-        Walk { loops, depth: 1, start: [from, to] }
+        Walk { loops, depth: 1, whole: true, start: [from, to] }
     }
 
-    /// Puts a loop inside the others. The number of loops is limited by the rank of tensors.
+    /// Puts a loop inside the others. There can be one for each dimension of a tensor; whoever may need more asks
+    /// [`Walk::is_whole`] afterwards.
     pub fn inside(mut self, count: usize, from: isize, to: isize) -> Self {
         if count == 1 {
             return self;
@@ -44,8 +46,15 @@ impl Walk {
         } else if let Some(next) = self.loops.get_mut(self.depth) {
             *next = Loop { count, from, to };
             self.depth += 1;
+        } else {
+            self.whole = false;
         }
         self
+    }
+
+    /// Whether all loops had room.
+    pub fn is_whole(&self) -> bool {
+        self.whole
     }
 
     /// The innermost loop.

@@ -185,6 +185,10 @@ def moving():
     one("transpose_five", (2, 3, 1, 4, 2), (4, 2, 2, 1, 3), "TRANSPOSE", [[3, 0, 4, 2, 1]], **transpose)
     one("depth_to_space", (1, 2, 3, 8), (1, 4, 6, 2), "DEPTH_TO_SPACE", kind="DepthToSpaceOptions", blockSize=2)
     one("space_to_depth", (1, 6, 3, 2), (1, 2, 1, 18), "SPACE_TO_DEPTH", kind="SpaceToDepthOptions", blockSize=3)
+    # TensorFlow Lite Micro has no TILE: its outputs come from make.py.
+    one("tile_rows", (2, 3), (4, 9), "TILE", [[2, 3]], kind="TileOptions")
+    one("tile_image", (1, 4, 1, 3, 2), (1, 4, 2, 3, 4), "TILE", [[1, 1, 2, 1, 2]], kind="TileOptions")
+    one("broadcast_to", (3, 1, 2), (2, 3, 4, 2), "BROADCAST_TO", [[2, 3, 4, 2]], kind="BroadcastToOptions")
     graph = Graph("pack_unpack")
     x = graph.input((3, 4, 2))
     rows = [graph.tensor((3, 2), "INT8", 0.05, -3) for _ in range(4)]
@@ -253,6 +257,16 @@ def arithmetic():
     one("relu6_other", (5, 8), (5, 8), "RELU6", (), 0.06, -20, 6 / 255, -128)
     one("relu_other", (5, 8), (5, 8), "RELU", (), 0.06, -20, 0.02, -128)
     one("relu_larger", (5, 8), (5, 8), "RELU", (), 0.02, 5, 0.09, -7)
+
+
+def matrices():
+    for name, left, right, out, adjoint in [
+        ("plain", (3, 4), (4, 5), (3, 5), (False, False)),
+        ("left", (2, 4, 3), (2, 4, 5), (2, 3, 5), (True, False)),
+        ("right", (2, 3, 4), (2, 5, 4), (2, 3, 5), (False, True)),
+        ("both", (1, 2, 4, 3), (3, 1, 5, 4), (3, 2, 3, 5), (True, True)),
+    ]:
+        two(f"matmul_{name}", left, right, out, "BATCH_MATMUL", "BatchMatMulOptions", adjX=adjoint[0], adjY=adjoint[1])
 
 
 def images():
@@ -467,6 +481,9 @@ def refused():
     bad("resize_both", (1, 2, 2, 1), (1, 4, 4, 1), "RESIZE_BILINEAR", [[4, 4]], kind="ResizeBilinearOptions", **both)
     bad("expand_axis", (2, 3), (2, 1, 3), "EXPAND_DIMS", [3], kind="ExpandDimsOptions")
     bad("squeeze_two", (2, 3), (6,), "SQUEEZE", kind="SqueezeOptions")
+    bad("tile_zero", (2, 3), (2, 3), "TILE", [[0, 1]], kind="TileOptions")
+    bad("broadcast_misfit", (2, 3), (4, 3), "BROADCAST_TO", [[4, 3]], kind="BroadcastToOptions")
+    two("refused/matmul_misfit", (2, 3), (4, 5), (2, 5), "BATCH_MATMUL", "BatchMatMulOptions")
     bad("swish_scale", (2, 3), (2, 3), "HARD_SWISH", out_scale=1e-6, kind="HardSwishOptions")
     two("refused/add_shapes", (2, 3), (2,), (2, 3), "ADD", "AddOptions")
     two("refused/add_lacks", (1, 3), (1, 3), (2, 3), "ADD", "AddOptions")
@@ -562,8 +579,8 @@ def all_of(details):
 
 if __name__ == "__main__":
     if sys.argv[1] == "models":
-        for group in [moving, reducing, arithmetic, images, conversions, keeping, refused]:
+        for group in [moving, reducing, arithmetic, matrices, images, conversions, keeping, refused]:
             group()
     else:
-        wanted = sys.argv[2:] or [p.stem for p in sorted(HERE.glob("*.tflite")) if not p.with_suffix(".bin").exists()]
+        wanted = sys.argv[2:] or [p.stem for p in sorted(HERE.glob("*.tflite")) if not p.with_suffix(".bin").exists() and not p.stem.startswith("tile_")]
         outputs(wanted)
