@@ -1,0 +1,3 @@
+mod device;
+mod hostile;
+mod ordinary;
