@@ -22,6 +22,10 @@ board := $(notdir $(board_dir))
 machine := $(or $(shell sed -n 's/^like = "\(.*\)"$$/\1/p' $(board_dir)/board.toml),$(board))
 # The accelerator's firmware, where the board has one.
 npu_option = $(if $(shell grep -x '\[devices.npu\]' $(board_dir)/board.toml),--npu $(npu_firmware))
+# The disk, where the board has one: kept between runs.
+disk := $(build)/$(board)/disk.img
+DISK_DIR ?= disk
+disk_option = $(if $(shell grep -x '\[devices.disk\]' $(board_dir)/board.toml),--disk $(disk))
 out := $(build)/$(board)/$(CONFIG)$(if $(MICROKIT_SDK),-sel4)
 sdk := $(build)/sdk
 image := $(out)/kinglet.img
@@ -114,9 +118,19 @@ image: pds $(if $(MICROKIT_SDK),,sdk) ## Compose the image of a board, for the b
 		--search-path $(search_path) -o $(image) -r $(out)/report.txt
 
 .PHONY: run
-run: image $(if $(npu_option),npu-firmware) ## Build, boot in the emulator, do the main job, open the console
+run: image $(if $(npu_option),npu-firmware) $(if $(disk_option),$(disk)) ## Build, boot in the emulator, do the main job, open the console
 	$(call say,booting)
-	@$(kinglet) run $(image) --board $(board) $(npu_option)
+	@$(kinglet) run $(image) --board $(board) $(npu_option) $(disk_option)
+
+.PHONY: disk
+disk: tools ## Make the disk anew, with the files of a folder (DISK_DIR=disk); what was on it is lost
+	@mkdir -p $(dir $(disk))
+	@$(kinglet) disk make $(DISK_DIR) --output $(disk)
+
+# Made if it is missing, and otherwise left alone.
+$(disk): | tools
+	@mkdir -p $(dir $(disk))
+	@$(kinglet) disk make $(DISK_DIR) --output $(disk)
 
 .PHONY: graph
 graph: image ## Draw the system: build/BOARD/CONFIG/system.svg

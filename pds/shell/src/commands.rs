@@ -2,6 +2,7 @@
 
 use crate::jobs;
 use crate::npu::Action;
+use crate::storage;
 use crate::words::Words;
 use core::fmt;
 use protocols::apps::op;
@@ -28,6 +29,8 @@ pub enum Argument {
     Script,
     /// `on` or `off`.
     Switch,
+    /// What `kv` can do.
+    Kv,
     /// What can be done with the accelerator.
     Npu,
     /// Anything.
@@ -86,6 +89,26 @@ pub const COMMANDS: &[Spec] = &[
         "the accelerator: state and counts; reset it, or make its next job a fault",
         &[Argument::Npu],
         0,
+    ),
+    spec("ls", "[FOLDER]", "files and folders, with their bytes", &[Argument::Free], 0),
+    spec("cat", "FILE", "what is in a file; in hexadecimal, unless it is text", &[Argument::Free], 1),
+    spec(
+        "put",
+        "FILE [TEXT]...",
+        "write a file: a line of text, or the lines that follow up to a single dot",
+        &[Argument::Free, Argument::Free],
+        1,
+    ),
+    spec("rm", "PATH", "remove a file or an empty folder", &[Argument::Free], 1),
+    spec("mkdir", "FOLDER", "make a folder", &[Argument::Free], 1),
+    spec("mv", "PATH NEW", "rename or move a file or folder", &[Argument::Free, Argument::Free], 2),
+    spec("df", "", "the disk, and how full it is", &[], 0),
+    spec(
+        "kv",
+        "read|write|delete|list [KEY [TEXT]...]",
+        "values that are kept under keys; a value that is not text is shown in hexadecimal",
+        &[Argument::Kv, Argument::Free, Argument::Free],
+        1,
     ),
     spec(
         "log",
@@ -156,6 +179,8 @@ pub enum Command<'a> {
     },
     /// `jobs`
     Jobs(jobs::Action<'a>),
+    /// `ls` and its kin; names and text are in the words
+    Storage(storage::Action),
     /// `npu`
     Npu(Action),
     /// `log`; without a name, of all.
@@ -245,7 +270,7 @@ pub fn parse(words: &Words) -> Result<Command<'_>, CommandError<'_>> {
     let name = words.get(0).unwrap_or("");
     let spec = find(name).ok_or(CommandError::Unknown(name))?;
     let given = words.len() - 1;
-    let open_ended = spec.name == "echo";
+    let open_ended = matches!(spec.name, "echo" | "put" | "kv");
     if given < spec.needs || (given > spec.arguments.len() && !open_ended) {
         return Err(CommandError::Usage(spec));
     }
@@ -268,6 +293,21 @@ pub fn parse(words: &Words) -> Result<Command<'_>, CommandError<'_>> {
             Command::Infer { model: needed, input: word.parse().map_err(|_| bad(word, "the number of an input"))? }
         }
         "jobs" => Command::Jobs(parse_jobs(spec, words)?),
+        "ls" => Command::Storage(storage::Action::List),
+        "cat" => Command::Storage(storage::Action::Cat),
+        "put" => Command::Storage(storage::Action::Put),
+        "rm" => Command::Storage(storage::Action::Remove),
+        "mkdir" => Command::Storage(storage::Action::MakeFolder),
+        "mv" => Command::Storage(storage::Action::Move),
+        "df" => Command::Storage(storage::Action::DiskInfo),
+        "kv" => {
+            let wanted = "one of: read write delete list";
+            let (action, least, most) = storage::Action::of_kv(needed).ok_or(bad(needed, wanted))?;
+            if !(least..=most).contains(&(given - 1)) {
+                return Err(CommandError::Usage(spec));
+            }
+            Command::Storage(action)
+        }
         "npu" => match first {
             None => Command::Npu(Action::Status),
             Some(word) => {

@@ -4,6 +4,7 @@ use crate::commands::{Argument, COMMANDS, find};
 use crate::jobs;
 use crate::npu;
 use crate::reports::Facts;
+use crate::storage;
 use crate::words::first_command;
 use core::fmt;
 use protocols::console::Level;
@@ -63,6 +64,7 @@ impl<'a> Completion<'a> {
             Argument::Npu => npu::words().for_each(offer),
             Argument::Switch => ["on", "off"].into_iter().for_each(offer),
             Argument::Model => facts.models.iter().flat_map(ModelPack::models).for_each(|model| offer(model.name())),
+            Argument::Kv => storage::KV_WORDS.into_iter().for_each(offer),
             Argument::Free => {}
         }
     }

@@ -17,6 +17,7 @@ pub mod reports;
 pub mod runner;
 pub mod scripts;
 pub mod shell;
+pub mod storage;
 pub mod units;
 pub mod words;
 pub mod world;

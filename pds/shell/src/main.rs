@@ -10,6 +10,7 @@
 //! | link `models`, `models_data`, `models_data_size` | the model runner, and tensors shared with it; may be left out |
 //! | `model_pack`, `model_pack_size` | the models' names and inputs, read-only; may be left out |
 //! | link `npu` | the accelerator's driver; may be left out |
+//! | link `storage`, `storage_data`, `storage_data_size` | files and keys; may be left out |
 //! | `scripts`, `scripts_size` | scripts, read-only; may be left out |
 //! | link `apps` | the app manager; may be left out |
 //! | `power` | the register that switches the machine off; may be left out |
@@ -24,6 +25,7 @@ use protocols::console::{self, FromClient, FromConsole, Lines, Outbox};
 use protocols::model::{self, JobResult};
 use protocols::model_pack::ModelPack;
 use protocols::npu;
+use protocols::storage::{self, Ask, ClientError, Event};
 use protocols::supervisor::{self, Answer, ChildStats, REGION_WORDS, Request, State};
 use protocols::system_table::SystemTable;
 use protocols::timer::Timer;
@@ -42,6 +44,9 @@ static LINES: ConstStaticCell<Lines> = ConstStaticCell::new(Lines::new());
 /// The one timer that the shell uses.
 const WAKE_UP: usize = 0;
 
+/// Requests to storage under way at once.
+const STORAGE_PLACES: usize = 1;
+
 struct Wires {
     timebase_hz: u64,
     console: Link<FromClient, FromConsole>,
@@ -58,6 +63,7 @@ struct Wires {
     runner: Option<Runner<'static, ChannelNotifier>>,
     npu: Option<Link<npu::Request, npu::Reply>>,
     apps: Option<Link<apps::Request, apps::Answer>>,
+    storage: Option<storage::Client<'static, ChannelNotifier, STORAGE_PLACES>>,
     power: Option<NonNull<u32>>,
 }
 
@@ -115,6 +121,14 @@ fn init() -> Domain {
     let apps = ring::link!(apps: apps::Request, apps::Answer, apps::PROTOCOL, apps::VERSION);
     let apps = apps.unwrap_or_else(|error| panic!("link apps: {error}"));
 
+    let storage = ring::link!(storage: storage::Request, storage::Reply, storage::PROTOCOL, storage::VERSION);
+    let storage = storage.unwrap_or_else(|error| panic!("link storage: {error}")).map(|link| {
+        let data = memory_region_symbol!(storage_data: *mut AtomicU8);
+        // SAFETY: the composer maps a region of this size there for as long as the program runs, writable by this program
+        // and the storage service; here it is only used by atomic bytes.
+        let data = unsafe { core::slice::from_raw_parts(data.as_ptr(), *var!(storage_data_size: usize = 0)) };
+        storage::Client::new(link, data)
+    });
     let console_pd = own.and_then(|own| table.peer(own, console.notifier().channel() as u16));
     let shell = SHELL.take();
     shell.set_facts(Facts {
@@ -139,6 +153,7 @@ fn init() -> Domain {
         runner,
         npu,
         apps,
+        storage,
         power,
     };
     let mut domain = Domain { shell, wires };
@@ -270,6 +285,17 @@ impl World for Wires {
         let link = self.apps.as_mut()?;
         let _ = link.poll();
         link.pop().ok()?
+    }
+
+    fn ask_storage(&mut self, ask: &Ask<'_>) -> Result<u32, ClientError> {
+        let storage = self.storage.as_mut().ok_or(ClientError::NotConnected)?;
+        // Replies to what was given up make room, and a service that came up is joined.
+        while storage.next(&mut []).is_some() {}
+        storage.submit(ask)
+    }
+
+    fn storage_event(&mut self, into: &mut [u8]) -> Option<Event> {
+        self.storage.as_mut()?.next(into)
     }
 
     fn power_off(&mut self, code: u8) {

@@ -11,6 +11,7 @@ use crate::jobs::Periodics;
 use crate::keys::{CANCEL_BYTE, Decoder};
 use crate::npu::Action;
 use crate::reports::{Clients, Facts, Report};
+use crate::storage::Job;
 use crate::units::Micros;
 use crate::words::{self, Words};
 use crate::world::World;
@@ -21,6 +22,7 @@ use protocols::supervisor::{NO_CHILD, Request, op};
 
 mod accelerator;
 mod apps;
+mod files;
 mod jobs;
 mod waiting;
 
@@ -28,6 +30,8 @@ use jobs::{Question, RUNNER_LOOK_US, Wanted};
 
 /// What stands before the line that is typed.
 pub const PROMPT: &str = "kinglet> ";
+/// What stands before a line of text for a file.
+pub const TEXT_PROMPT: &str = "text> ";
 /// Keys that wait for a command to end; beyond these, they wait in the ring.
 const KEYS_HIGH_WATER: usize = 1024;
 /// Room for all keys that can be in the ring before an answer of the console.
@@ -99,6 +103,13 @@ enum Activity {
         token: u32,
         give_up_us: u64,
     },
+    /// Waiting for the storage service.
+    AskingStorage {
+        request: u32,
+        give_up_us: u64,
+    },
+    /// Showing what the storage service sent, row by row.
+    ShowingStored,
     /// Waiting until what was printed is out.
     PoweringOff {
         token: u32,
@@ -139,6 +150,8 @@ pub struct Shell<'a> {
     /// Scripts that run, the innermost last.
     frames: Vec<Frame<'a>, MAX_NESTING>,
     activity: Activity,
+    /// The command about files or keys that runs, or ran last.
+    storage: Job,
     /// The input line on the screen is up to date.
     view_shown: bool,
     tokens: u64,
@@ -163,6 +176,7 @@ impl<'a> Shell<'a> {
             line_done: 0,
             frames: Vec::new(),
             activity: Activity::Idle,
+            storage: Job::new(),
             view_shown: false,
             tokens: 0,
             cancelled: false,
@@ -204,7 +218,7 @@ impl<'a> Shell<'a> {
 
     fn wake_time(&self, now_us: u64) -> Option<u64> {
         match &self.activity {
-            Activity::Idle | Activity::Printing(..) => None,
+            Activity::Idle | Activity::Printing(..) | Activity::ShowingStored => None,
             Activity::Sleeping { until_us } => Some(*until_us),
             Activity::AwaitingRunner { give_up_us, .. }
             | Activity::AskingRunner { give_up_us, .. }
@@ -213,6 +227,7 @@ impl<'a> Shell<'a> {
             | Activity::Querying { give_up_us, .. }
             | Activity::AskingNpu { give_up_us, .. }
             | Activity::AskingApps { give_up_us, .. }
+            | Activity::AskingStorage { give_up_us, .. }
             | Activity::PoweringOff { give_up_us, .. } => Some(*give_up_us),
         }
     }
@@ -276,6 +291,10 @@ impl<'a> Shell<'a> {
                 }
                 true
             }
+            Activity::ShowingStored => {
+                self.show_stored(world);
+                true
+            }
             _ => self.wait(world),
         }
     }
@@ -286,6 +305,7 @@ impl<'a> Shell<'a> {
             world.ask_runner(model::Request::ask(model::kind::CANCEL, job, 0));
         }
         self.activity = Activity::Idle;
+        self.storage.end_typing();
         self.frames.clear();
         self.line.clear();
         self.line_done = 0;
@@ -309,7 +329,10 @@ impl<'a> Shell<'a> {
                     world
                         .print(format_args!("the line has {bytes} bytes, more than {MAX_LINE}; nothing of it was run"));
                 }
-                Outcome::Cancelled => self.finish_view(world),
+                Outcome::Cancelled => {
+                    self.finish_view(world);
+                    self.storage.end_typing();
+                }
                 Outcome::ClearScreen => world.control(FromClient::new(kind::CLEAR)),
                 Outcome::Complete => self.complete(world),
             }
@@ -322,7 +345,7 @@ impl<'a> Shell<'a> {
     }
 
     fn show_view(&self, world: &mut impl World) {
-        let view = self.editor.view(PROMPT);
+        let view = self.editor.view(if self.storage.is_typing() { TEXT_PROMPT } else { PROMPT });
         let entry = FromClient::new(kind::VIEW).with_text(&view.bytes[..view.length]);
         world.control(entry.with_argument(view.cursor as u32));
     }
@@ -340,6 +363,10 @@ impl<'a> Shell<'a> {
         self.line_done = 0;
         // A line of the editor fits.
         let _ = self.line.push_str(self.editor.line());
+        if self.storage.is_typing() {
+            self.finish_view(world);
+            return self.store_line(world);
+        }
         self.history.add(&self.line);
         self.finish_view(world);
         if let Err(error) = words::check(&self.line) {
@@ -439,6 +466,7 @@ impl<'a> Shell<'a> {
             }
             Command::Infer { model, input } => self.run_model("infer", model, input, 0, world),
             Command::Jobs(action) => self.jobs(action, world),
+            Command::Storage(action) => self.store(action, words, world),
             Command::Npu(action) => self.ask_npu(action, world),
         }
     }

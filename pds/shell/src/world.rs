@@ -5,6 +5,7 @@ use protocols::apps;
 use protocols::console::{FromClient, FromConsole};
 use protocols::model;
 use protocols::npu;
+use protocols::storage::{Ask, ClientError, Event};
 use protocols::supervisor::{Answer, ChildStats, Request, State};
 
 /// A job for the model runner.
@@ -101,6 +102,14 @@ pub trait World {
     fn ask_apps(&mut self, request: apps::Request) -> bool;
     /// The next answer of the app manager.
     fn apps_answer(&mut self) -> Option<apps::Answer>;
+
+    /// Asks the storage service for something; the reply comes with the number that this gives.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    fn ask_storage(&mut self, ask: &Ask<'_>) -> Result<u32, ClientError>;
+    /// The next that comes from the storage service; the bytes of a reply are copied to `into`.
+    fn storage_event(&mut self, into: &mut [u8]) -> Option<Event>;
 
     /// Switches the machine off with this exit status. Returns only if the machine cannot do that.
     fn power_off(&mut self, code: u8);

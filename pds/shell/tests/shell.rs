@@ -6,6 +6,7 @@ use protocols::console::{self, CHUNK, ClientStatus, FromClient, FromConsole, Lev
 use protocols::model;
 use protocols::model_pack;
 use protocols::npu;
+use protocols::storage::{Ask, ClientError, Event};
 use protocols::supervisor::{Answer, ChildStats, Request, State, op, result};
 use protocols::system_table::*;
 use shell::reports::Facts;
@@ -47,6 +48,9 @@ struct Machine {
     apps_script: Vec<apps::Answer>,
     apps_answers: Vec<apps::Answer>,
     powered_off: Option<u8>,
+    storage_asked: Vec<String>,
+    storage_trouble: Option<ClientError>,
+    storage_events: VecDeque<(Event, Vec<u8>)>,
 }
 
 impl World for Machine {
@@ -131,6 +135,16 @@ impl World for Machine {
     }
     fn npu_reply(&mut self) -> Option<npu::Reply> {
         self.npu_replies.pop_front()
+    }
+    fn ask_storage(&mut self, ask: &Ask<'_>) -> Result<u32, ClientError> {
+        self.storage_asked.push(format!("{ask:?}"));
+        self.storage_trouble.map_or(Ok(self.storage_asked.len() as u32), Err)
+    }
+    fn storage_event(&mut self, into: &mut [u8]) -> Option<Event> {
+        let (event, bytes) = self.storage_events.pop_front()?;
+        let length = bytes.len().min(into.len());
+        into[..length].copy_from_slice(&bytes[..length]);
+        Some(event)
     }
     fn power_off(&mut self, code: u8) {
         self.powered_off = Some(code);

@@ -28,6 +28,8 @@ struct Emulator {
     exact: Vec<String>,
     #[serde(default)]
     accelerator: Vec<String>,
+    #[serde(default)]
+    disk: Vec<String>,
 }
 
 /// What a machine did.

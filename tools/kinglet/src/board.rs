@@ -54,6 +54,9 @@ pub struct Emulator {
     /// Arguments that add the accelerator; `{npu}` stands for its firmware.
     #[serde(default)]
     pub accelerator: Vec<String>,
+    /// Arguments that attach a disk; `{disk}` stands for its image.
+    #[serde(default)]
+    pub disk: Vec<String>,
     /// Arguments that make it wait for a debugger.
     #[serde(default)]
     pub debugger: Vec<String>,

@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 mod board;
 mod bundle;
 mod check;
+mod disk;
 mod expand;
 mod features;
 mod finish;
@@ -41,6 +42,8 @@ enum Command {
     Bundle(bundle::Args),
     /// Compute the features of sound that a keyword model sees
     Features(features::Args),
+    /// Make a disk image with a FAT partition and one for keys; look into it, copy files out and in
+    Disk(disk::Args),
     /// Boot an image in the board's emulator
     Run(run::Args),
 }
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Command::Pack(args) => pack::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Bundle(args) => bundle::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Features(args) => features::command(&args).map(|()| ExitCode::SUCCESS),
+        Command::Disk(args) => disk::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Run(args) => run::command(&args),
     };
     result.unwrap_or_else(|message| {

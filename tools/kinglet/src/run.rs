@@ -30,6 +30,9 @@ pub struct Args {
     /// Firmware of the accelerator; boards that have the device `npu` need it
     #[arg(long)]
     npu: Option<PathBuf>,
+    /// Image of the disk to attach, as `kinglet disk make` makes it; `none` for no disk
+    #[arg(long, default_value = "none")]
+    disk: PathBuf,
     /// Wait for a debugger before the first instruction
     #[arg(long)]
     debugger: bool,
@@ -45,6 +48,13 @@ pub struct Args {
     /// Without a terminal: give up after so many seconds
     #[arg(long, default_value_t = 120)]
     timeout_s: u64,
+}
+
+impl Args {
+    /// The disk's image, if there is to be a disk.
+    fn disk(&self) -> Option<&PathBuf> {
+        Some(&self.disk).filter(|disk| disk.as_os_str() != "none")
+    }
 }
 
 /// Runs the command; the error is the message for the user.
@@ -63,6 +73,14 @@ pub fn command(args: &Args) -> Result<ExitCode, String> {
         let hint = if accelerated { "has an accelerator: name its firmware with --npu" } else { "has no accelerator" };
         return Err(format!("board {} {hint}", board.name));
     }
+    if let Some(disk) = args.disk() {
+        if !board.devices.contains_key("disk") {
+            return Err(format!("board {} has no disk; leave out --disk", board.name));
+        }
+        if !disk.is_file() {
+            return Err(format!("{}: there is no such disk image; `make disk` makes one", disk.display()));
+        }
+    }
     let line = command_line(emulator, args, interactive);
     if interactive {
         eprintln!("Booting {} ({}). Leave with `poweroff`, or with Ctrl-A X.", board.name, board.description);
@@ -76,6 +94,7 @@ pub fn command(args: &Args) -> Result<ExitCode, String> {
 fn command_line(emulator: &Emulator, args: &Args, interactive: bool) -> Vec<String> {
     let mut line = emulator.command.clone();
     line.extend(args.npu.iter().flat_map(|_| &emulator.accelerator).cloned());
+    line.extend(args.disk().iter().flat_map(|_| &emulator.disk).cloned());
     line.extend(args.exact.then_some(&emulator.exact).into_iter().flatten().cloned());
     line.extend(args.debugger.then_some(&emulator.debugger).into_iter().flatten().cloned());
     let image = args.image.display().to_string();
@@ -83,6 +102,10 @@ fn command_line(emulator: &Emulator, args: &Args, interactive: bool) -> Vec<Stri
         *part = part.replace("{image}", &image);
         if let Some(npu) = &args.npu {
             *part = part.replace("{npu}", &npu.display().to_string());
+        }
+        if let Some(disk) = args.disk() {
+            // A comma ends a value, unless there are two.
+            *part = part.replace("{disk}", &disk.display().to_string().replace(',', ",,"));
         }
     }
     if interactive {
@@ -223,6 +246,7 @@ mod tests {
             command: words("qemu -monitor none -serial stdio -kernel {image}"),
             exact: words("-icount x"),
             accelerator: Vec::new(),
+            disk: words("-drive file={disk}"),
             debugger: words("-S"),
         };
         let args = Args {
@@ -231,6 +255,7 @@ mod tests {
             boards: PathBuf::new(),
             exact: true,
             npu: None,
+            disk: "none".into(),
             debugger: false,
             pass: String::new(),
             fail: String::new(),
@@ -240,5 +265,7 @@ mod tests {
         assert_eq!(command_line(&emulator, &args, true).join(" "), "qemu -serial mon:stdio -kernel a.img -icount x");
         let plain = command_line(&emulator, &args, false).join(" ");
         assert_eq!(plain, "qemu -monitor none -serial stdio -kernel a.img -icount x");
+        let with_disk = command_line(&emulator, &Args { disk: "a,b.img".into(), ..args }, false).join(" ");
+        assert_eq!(with_disk, "qemu -monitor none -serial stdio -kernel a.img -drive file=a,,b.img -icount x");
     }
 }

@@ -14,7 +14,7 @@ impl Shell<'_> {
     pub(super) fn wait(&mut self, world: &mut impl World) -> bool {
         let now = world.now_us();
         match self.activity {
-            Activity::Idle | Activity::Printing(..) => return true,
+            Activity::Idle | Activity::Printing(..) | Activity::ShowingStored => return true,
             Activity::Sleeping { until_us } if now < until_us => return false,
             Activity::Sleeping { .. } => self.activity = Activity::Idle,
             Activity::Asking { token, give_up_us, then } => {
@@ -53,6 +53,7 @@ impl Shell<'_> {
                 }
             }
             Activity::AskingApps { token, give_up_us } => return self.take_apps_answer(token, give_up_us, world),
+            Activity::AskingStorage { request, give_up_us } => return self.await_storage(request, give_up_us, world),
             Activity::Querying { give_up_us, .. } if now < give_up_us => return false,
             Activity::Querying { .. } => {
                 self.activity = Activity::Idle;
