@@ -160,23 +160,26 @@ npu-firmware: $(toolchain)
 # Apps have a linker script of their own, and thus a folder of their own. Frame pointers make backtraces of faults.
 apps := $(notdir $(patsubst %/,%,$(dir $(wildcard apps/*/app.toml))))
 apps_target_dir := $(CARGO_TARGET_DIR)-apps
+apps_programs := $(apps_target_dir)/$(pd_target)/release
+build_apps = RUSTFLAGS="-Clink-arg=-Tapps/sdk/app.ld -Clink-arg=-zmax-page-size=4096 -Cforce-frame-pointers=yes" \
+	CARGO_TARGET_DIR=$(apps_target_dir) $(cargo_build) $(BUILD_STD) --release --target $(pd_target)
+# Those of the system tests, which are one package.
+test_apps := $(patsubst tests/apps/%.toml,%,$(filter-out %/Cargo.toml,$(wildcard tests/apps/*.toml)))
 # The key that signs them is made at first use and never leaves build/.
 apps_key := $(build)/keys/development
 .PHONY: apps
 apps: tools ## Build the apps of apps/ into signed bundles: build/apps/NAME.klb
 	$(call say,building the apps: $(apps))
-	@RUSTFLAGS="-Clink-arg=-Tapps/sdk/app.ld -Clink-arg=-zmax-page-size=4096 -Cforce-frame-pointers=yes" \
-		CARGO_TARGET_DIR=$(apps_target_dir) $(cargo_build) $(BUILD_STD) --release --target $(pd_target) $(addprefix -p ,$(apps)) \
-		--features $(call join_commas,$(addsuffix /app,$(apps)))
+	@$(build_apps) $(addprefix -p ,$(apps)) --features $(call join_commas,$(addsuffix /app,$(apps)))
 	@mkdir -p $(build)/apps $(dir $(apps_key))
 	@[ -e $(apps_key) ] || $(kinglet) bundle keygen $(apps_key) >/dev/null
-	@for app in $(apps); do $(kinglet) bundle pack apps/$$app/app.toml --program $(apps_target_dir)/$(pd_target)/release/$$app \
+	@for app in $(apps); do $(kinglet) bundle pack apps/$$app/app.toml --program $(apps_programs)/$$app \
 		--key $(apps_key) --output $(build)/apps/$$app.klb || exit 1; done
 
 # The programs of tests/systems, finished like all others.
 test_programs := $(build)/tests/$(CONFIG)/programs
 .PHONY: test-programs
-test-programs: tools npu-firmware
+test-programs: tools npu-firmware apps
 	$(call say,building the test programs ($(CONFIG)))
 	@$(cargo_build) $(BUILD_STD) --release --target $(pd_target) -p sel4-microkit -p test-pds \
 		--features $(call join_commas,test-pds/pd $(if $(filter debug,$(CONFIG)),sel4-microkit/debug))
@@ -186,6 +189,11 @@ test-programs: tools npu-firmware
 		$(kinglet) finish $(CARGO_TARGET_DIR)/$(pd_target)/release/$$pd $(test_programs)/$$pd.elf || exit 1; done
 	@cp -f $(CARGO_TARGET_DIR)/$(pd_target)/release/firmware_probe $(test_programs)/firmware_probe.elf
 	@cp -f $(npu_firmware) $(test_programs)/npu-firmware.elf
+	@$(build_apps) -p test-apps --features test-apps/app
+	@for app in $(test_apps); do $(kinglet) bundle pack tests/apps/$$app.toml --program $(apps_programs)/$$app \
+		--key $(apps_key) --output $(build)/apps/test-$$app.klb || exit 1; done
+	@for app in $(build)/apps/hello.klb $(patsubst %,$(build)/apps/test-%.klb,$(test_apps)); do \
+		dd if=$$app bs=65536 conv=sync status=none || exit 1; done >$(test_programs)/bundles.bin
 	@$(kinglet) pack ml-runtime/models $(wildcard $(or $(KINGLET_MODELS),../shared/models)) --output $(test_programs)/models.pack
 
 system_tests = $(CARGO_TARGET_DIR)/debug/system-tests --programs $(test_programs) $(out)/pds --kinglet $(kinglet) --config $(CONFIG) --board $(machine) \

@@ -21,14 +21,16 @@ pub fn put(number: u64, words: [u64; 8]) {
     requests()[PRODUCED].store(number + 1, Ordering::Release);
 }
 
-/// A system call with any number, capability and message word.
-pub fn system_call(number: i64, capability: u64, message: u64) {
+/// A system call with any number, capability and message word; gives the message word of the answer.
+pub fn system_call(number: i64, capability: u64, message: u64) -> u64 {
+    let answer;
     // SAFETY: whatever the kernel does with it, it is this app's fault; the registers are those of the calling convention.
     unsafe {
-        asm!("ecall", in("a7") number, inlateout("a0") capability => _, inlateout("a1") message => _,
+        asm!("ecall", in("a7") number, inlateout("a0") capability => _, inlateout("a1") message => answer,
             in("a6") 4u64, in("t0") capability,
             lateout("a2") _, lateout("a3") _, lateout("a4") _, lateout("a5") _, options(nostack));
     }
+    answer
 }
 
 /// Notifies the app manager.

@@ -7,6 +7,7 @@
 
 pub mod alarm;
 pub mod attack;
+pub mod fakes;
 pub mod raw;
 pub mod uart;
 pub mod verdict;
