@@ -31,7 +31,9 @@ fn exercise(file: &[u8]) -> Result<(), LoadError> {
             let inputs: Vec<&[u8]> = inputs.iter().map(|buffer| &buffer[..]).collect();
             let mut outputs: Vec<&mut [u8]> = outputs.iter_mut().map(|buffer| &mut buffer[..]).collect();
             interpreter.run(&inputs, &mut outputs, &mut ()).unwrap();
+            interpreter.run(&inputs, &mut outputs, &mut ()).unwrap();
         } else {
+            interpreter.invoke().unwrap();
             interpreter.invoke().unwrap();
         }
     }
@@ -125,6 +127,28 @@ proptest! {
             let _ = exercise(&mutated(model, &changes.iter().map(place).collect::<Vec<_>>()));
         });
     }
+}
+
+/// The same for each of the small models of single operators, whole.
+#[test]
+fn every_word_of_every_operator_replaced() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/operators");
+    let mut loaded = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "tflite") {
+            continue;
+        }
+        let model = std::fs::read(&path).unwrap();
+        for value in [0, 1, 2, 7, 0x7fff_ffff, 0x8000_0000, u32::MAX, 0xffff_fffe] {
+            for at in (0..model.len() - 4).step_by(if cfg!(debug_assertions) { 20 } else { 4 }) {
+                let mut file = model.clone();
+                file[at..at + 4].copy_from_slice(&value.to_le_bytes());
+                loaded += u32::from(exercise(&file).is_ok());
+            }
+        }
+    }
+    assert!(loaded > 1000, "{loaded}");
 }
 
 #[test]

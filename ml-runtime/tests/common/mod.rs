@@ -1,6 +1,8 @@
 //! What the tests share: models, their inputs and exact outputs, and a way to run them.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub mod file;
+
 use std::path::{Path, PathBuf};
 
 use ml_runtime::{Interpreter, Io, LoadError, Model, Observer};
