@@ -122,15 +122,21 @@ run: image $(if $(npu_option),npu-firmware) $(if $(disk_option),$(disk)) ## Buil
 	$(call say,booting)
 	@$(kinglet) run $(image) --board $(board) $(npu_option) $(disk_option)
 
+# What is on a new disk: a folder's files, the apps' bundles in install/ (one of them altered, to be refused), and the files that
+# they find in their own folders.
+disk_files := $(build)/$(board)/disk
+make_disk = rm -rf $(disk_files) && mkdir -p $(disk_files)/install $(disk_files)/apps && cp -R $(DISK_DIR)/. $(disk_files) && \
+	cp $(apps:%=$(build)/apps/%.klb) $(build)/apps/tampered.klb $(disk_files)/install && \
+	for app in $(apps); do [ ! -d apps/$$app/files ] || cp -R apps/$$app/files $(disk_files)/apps/$$app || exit 1; done && \
+	$(kinglet) disk make $(disk_files) --output $(disk)
+
 .PHONY: disk
-disk: tools ## Make the disk anew, with the files of a folder (DISK_DIR=disk); what was on it is lost
-	@mkdir -p $(dir $(disk))
-	@$(kinglet) disk make $(DISK_DIR) --output $(disk)
+disk: tools apps ## Make the disk anew, with the files of a folder (DISK_DIR=disk) and the apps; what was on it is lost
+	@$(make_disk)
 
 # Made if it is missing, and otherwise left alone.
-$(disk): | tools
-	@mkdir -p $(dir $(disk))
-	@$(kinglet) disk make $(DISK_DIR) --output $(disk)
+$(disk): | tools apps
+	@$(make_disk)
 
 .PHONY: graph
 graph: image ## Draw the system: build/BOARD/CONFIG/system.svg
@@ -175,6 +181,8 @@ apps: tools ## Build the apps of apps/ into signed bundles: build/apps/NAME.klb
 	@[ -e $(apps_key) ] || $(kinglet) bundle keygen $(apps_key) >/dev/null
 	@for app in $(apps); do $(kinglet) bundle pack apps/$$app/app.toml --program $(apps_programs)/$$app \
 		--key $(apps_key) --output $(build)/apps/$$app.klb || exit 1; done
+	@cp $(build)/apps/hello.klb $(build)/apps/tampered.klb
+	@printf 'x' | dd of=$(build)/apps/tampered.klb bs=1 seek=5000 conv=notrunc status=none
 
 # The programs of tests/systems, finished like all others.
 test_programs := $(build)/tests/$(CONFIG)/programs
