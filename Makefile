@@ -26,6 +26,9 @@ npu_option = $(if $(shell grep -x '\[devices.npu\]' $(board_dir)/board.toml),--n
 disk := $(build)/$(board)/disk.img
 DISK_DIR ?= disk
 disk_option = $(if $(shell grep -x '\[devices.disk\]' $(board_dir)/board.toml),--disk $(disk))
+
+# What the emulated board hears, if it can: a WAV file, or nothing.
+CLIP ?= $(if $(shell grep -x '\[devices.audio\]' $(board_dir)/board.toml),ml-runtime/models/keywords/clip.wav)
 out := $(build)/$(board)/$(CONFIG)$(if $(MICROKIT_SDK),-sel4)
 sdk := $(build)/sdk
 image := $(out)/kinglet.img
@@ -71,6 +74,7 @@ help: ## What one can type here
 	@echo "  MICROKIT_SDK=DIR              compose for seL4 with an official Microkit 2.3 SDK"
 	@echo "  TOOLCHAIN=$(TOOLCHAIN)                auto, prebuilt (rustup) or build-std (Debian's rustc-web)"
 	@echo "  SYSTEM=$(SYSTEM)             the system description"
+	@echo "  CLIP=FILE.wav                 what the emulated board hears; CLIP= for nothing"
 
 $(toolchain): tools/setup.sh
 	@tools/setup.sh $(TOOLCHAIN) $@
@@ -111,6 +115,7 @@ image: pds $(if $(MICROKIT_SDK),,sdk) ## Compose the image of a board, for the b
 	$(call say,composing $(SYSTEM) for $(board)$(if $(MICROKIT_SDK), on seL4))
 	@$(kinglet) pack ml-runtime/models --output $(out)/models.pack
 	@cat pds/shell/scripts/*.txt >$(out)/scripts.txt
+	@cp -f ml-runtime/models/keywords/words.txt $(out)/words.txt
 	@$(kinglet) expand $(SYSTEM) --board $(board) --search-path $(search_path) \
 		--table $(out)/system_table.bin --output $(out)/$(basename $(notdir $(SYSTEM))).system
 	@$(kinglet) check $(out)/$(basename $(notdir $(SYSTEM))).system --source $(SYSTEM) --search-path $(search_path)
@@ -120,7 +125,7 @@ image: pds $(if $(MICROKIT_SDK),,sdk) ## Compose the image of a board, for the b
 .PHONY: run
 run: image $(if $(npu_option),npu-firmware) $(if $(disk_option),$(disk)) ## Build, boot in the emulator, do the main job, open the console
 	$(call say,booting)
-	@$(kinglet) run $(image) --board $(board) $(npu_option) $(disk_option)
+	@$(kinglet) run $(image) --board $(board) $(npu_option) $(disk_option) $(if $(CLIP),--clip '$(CLIP)')
 
 # What is on a new disk: a folder's files, the apps' bundles in install/ (one of them altered, to be refused), and the files that
 # they find in their own folders.

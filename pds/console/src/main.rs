@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `system_table`, `system_table_size` | what the system is composed of, read-only: the names of the clients |
 //! | link `uart` | the serial line |
-//! | links `client0` to `client7` | clients; `client0` owns the terminal; any may be left out |
+//! | links `client0` to `client15` | clients; `client0` owns the terminal; any may be left out |
 #![no_std]
 #![no_main]
 
@@ -39,8 +39,8 @@ struct Domain {
     wires: Wires,
 }
 
-/// Nine links, which are moved a few times, take more than the usual stack.
-#[protection_domain(stack_size = 0x4000)]
+/// Seventeen links, which are moved a few times, take more than the usual stack.
+#[protection_domain(stack_size = 0x8000)]
 fn init() -> Domain {
     let table_start = memory_region_symbol!(system_table: *mut u8);
     let table_bytes = *var!(system_table_size: usize = 0);
@@ -78,7 +78,10 @@ fn open_clients() -> [Result<Option<ClientLink>, OpenError>; MAX_CLIENTS] {
             [$(ring::link!($name: FromConsole, FromClient, protocol::PROTOCOL, protocol::VERSION)),*]
         };
     }
-    open!(client0 client1 client2 client3 client4 client5 client6 client7)
+    open!(
+        client0 client1 client2 client3 client4 client5 client6 client7 client8 client9 client10 client11 client12 client13
+        client14 client15
+    )
 }
 
 impl Domain {

@@ -59,7 +59,7 @@ impl Links for World {
     }
 }
 
-const NAMES: [&str; MAX_CLIENTS] = ["shell", "a", "b", "c", "d", "e", "f", "g"];
+const NAMES: [&str; MAX_CLIENTS] = ["shell", "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o"];
 
 fn console() -> Console<'static> {
     let mut console = Console::new();

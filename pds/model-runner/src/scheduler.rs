@@ -23,6 +23,9 @@ use crate::models::Infos;
 use crate::region::DataRegion;
 use crate::runner::Clock;
 
+/// Number of the processor among the engines.
+const PROCESSOR: usize = engine::PROCESSOR as usize;
+
 /// What an engine is to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
@@ -80,23 +83,38 @@ impl<N: Notify, C: Clock> Scheduler<N, C> {
 
     // ---- Hearing clients -------------------------------------------------------------------------------------------
 
-    /// Hears all clients that have news, or all. True if one of them said something, and may have more to say.
+    /// Hears all clients that have news, or all. True if one of them said something, and may have more to say. What this
+    /// costs counts to the client's share; one that has used it up is not heard while those that have not want something.
     pub fn hear(&mut self, all: bool) -> bool {
         let mut heard = false;
         for slot in 0..MAX_CLIENTS {
             let Some(client) = &self.clients[slot] else { continue };
-            if !all && !client.has_news() {
+            if !all && (!client.has_news() || !self.is_in_share(slot) && self.somebody_in_share_wants()) {
                 continue;
             }
-            for _ in 0..client.most_requests() {
+            let start_ns = self.clock.now_ns();
+            for _ in 0..self.clients[slot].as_ref().map_or(0, Client::most_requests) {
                 let Some(client) = &mut self.clients[slot] else { break };
                 // A client that misbehaves or restarts right now has nothing to say; the next look joins it again.
                 let Ok(Some(request)) = client.next_request() else { break };
                 self.answer(slot, &request);
                 heard = true;
             }
+            let spent_ns = self.clock.now_ns().saturating_sub(start_ns);
+            if let Some(client) = &mut self.clients[slot] {
+                client.used_ns[PROCESSOR] = client.used_ns[PROCESSOR].saturating_add(spent_ns);
+            }
         }
         heard
+    }
+
+    fn is_in_share(&self, slot: usize) -> bool {
+        self.clients[slot].as_ref().is_some_and(|client| client.used_ns[PROCESSOR] < self.share_ns())
+    }
+
+    fn somebody_in_share_wants(&self) -> bool {
+        let wants = |client: &Client<N>| client.jobs().any(|(_, job)| job.state != State::Waiting);
+        (0..MAX_CLIENTS).any(|slot| self.is_in_share(slot) && self.clients[slot].as_ref().is_some_and(wants))
     }
 
     fn answer(&mut self, slot: usize, request: &Request) {

@@ -110,6 +110,7 @@ pub const COMMANDS: &[Spec] = &[
         &[Argument::Kv, Argument::Free, Argument::Free],
         1,
     ),
+    spec("keywords", "", "the keyword spotter: what it heard last, windows, latency", &[], 0),
     spec(
         "log",
         "[PD|all [LEVEL]]",
@@ -183,6 +184,8 @@ pub enum Command<'a> {
     Storage(storage::Action),
     /// `npu`
     Npu(Action),
+    /// `keywords`
+    Keywords,
     /// `log`; without a name, of all.
     Log {
         /// Whose.
@@ -315,6 +318,7 @@ pub fn parse(words: &Words) -> Result<Command<'_>, CommandError<'_>> {
                 Command::Npu(Action::from_word(word).ok_or(bad(word, wanted))?)
             }
         },
+        "keywords" => Command::Keywords,
         "log" => {
             let wanted = "a level: off error warning info debug";
             let level = second.map(|word| Level::from_name(word).ok_or(bad(word, wanted))).transpose()?;

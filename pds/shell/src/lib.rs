@@ -11,6 +11,7 @@ pub mod editor;
 pub mod history;
 pub mod jobs;
 pub mod keys;
+pub mod keywords;
 pub mod models;
 pub mod npu;
 pub mod reports;

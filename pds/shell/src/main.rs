@@ -11,6 +11,7 @@
 //! | `model_pack`, `model_pack_size` | the models' names and inputs, read-only; may be left out |
 //! | link `npu` | the accelerator's driver; may be left out |
 //! | link `storage`, `storage_data`, `storage_data_size` | files and keys; may be left out |
+//! | link `keywords` | the keyword spotter; may be left out |
 //! | `scripts`, `scripts_size` | scripts, read-only; may be left out |
 //! | link `apps` | the app manager; may be left out |
 //! | `power` | the register that switches the machine off; may be left out |
@@ -22,6 +23,7 @@ use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU8, AtomicU64};
 use protocols::apps;
 use protocols::console::{self, FromClient, FromConsole, Lines, Outbox};
+use protocols::keywords;
 use protocols::model::{self, JobResult};
 use protocols::model_pack::ModelPack;
 use protocols::npu;
@@ -64,6 +66,7 @@ struct Wires {
     npu: Option<Link<npu::Request, npu::Reply>>,
     apps: Option<Link<apps::Request, apps::Answer>>,
     storage: Option<storage::Client<'static, ChannelNotifier, STORAGE_PLACES>>,
+    keywords: Option<Link<keywords::Request, keywords::Event>>,
     power: Option<NonNull<u32>>,
 }
 
@@ -129,6 +132,8 @@ fn init() -> Domain {
         let data = unsafe { core::slice::from_raw_parts(data.as_ptr(), *var!(storage_data_size: usize = 0)) };
         storage::Client::new(link, data)
     });
+    let keywords = ring::link!(keywords: keywords::Request, keywords::Event, keywords::PROTOCOL, keywords::VERSION);
+    let keywords = keywords.unwrap_or_else(|error| panic!("link keywords: {error}"));
     let console_pd = own.and_then(|own| table.peer(own, console.notifier().channel() as u16));
     let shell = SHELL.take();
     shell.set_facts(Facts {
@@ -154,6 +159,7 @@ fn init() -> Domain {
         npu,
         apps,
         storage,
+        keywords,
         power,
     };
     let mut domain = Domain { shell, wires };
@@ -296,6 +302,19 @@ impl World for Wires {
 
     fn storage_event(&mut self, into: &mut [u8]) -> Option<Event> {
         self.storage.as_mut()?.next(into)
+    }
+
+    fn ask_keywords(&mut self, request: keywords::Request) -> Result<(), &'static str> {
+        let link = self.keywords.as_mut().ok_or("this system does not listen: it has no audio device")?;
+        let _ = link.poll();
+        let sent = link.is_connected() && link.push(&request).is_ok();
+        sent.then_some(()).ok_or("the keyword spotter takes no requests now")
+    }
+
+    fn keywords_event(&mut self) -> Option<keywords::Event> {
+        let link = self.keywords.as_mut()?;
+        let _ = link.poll();
+        link.pop().ok()?
     }
 
     fn power_off(&mut self, code: u8) {

@@ -24,6 +24,7 @@ mod accelerator;
 mod apps;
 mod files;
 mod jobs;
+mod keywords;
 mod waiting;
 
 use jobs::{Question, RUNNER_LOOK_US, Wanted};
@@ -110,6 +111,11 @@ enum Activity {
     },
     /// Showing what the storage service sent, row by row.
     ShowingStored,
+    /// Waiting for the keyword spotter.
+    AskingKeywords {
+        token: u32,
+        give_up_us: u64,
+    },
     /// Waiting until what was printed is out.
     PoweringOff {
         token: u32,
@@ -228,6 +234,7 @@ impl<'a> Shell<'a> {
             | Activity::AskingNpu { give_up_us, .. }
             | Activity::AskingApps { give_up_us, .. }
             | Activity::AskingStorage { give_up_us, .. }
+            | Activity::AskingKeywords { give_up_us, .. }
             | Activity::PoweringOff { give_up_us, .. } => Some(*give_up_us),
         }
     }
@@ -468,6 +475,7 @@ impl<'a> Shell<'a> {
             Command::Jobs(action) => self.jobs(action, world),
             Command::Storage(action) => self.store(action, words, world),
             Command::Npu(action) => self.ask_npu(action, world),
+            Command::Keywords => self.ask_keywords(world),
         }
     }
 

@@ -3,6 +3,7 @@
 use core::fmt;
 use protocols::apps;
 use protocols::console::{FromClient, FromConsole};
+use protocols::keywords;
 use protocols::model;
 use protocols::npu;
 use protocols::storage::{Ask, ClientError, Event};
@@ -102,6 +103,13 @@ pub trait World {
     fn ask_apps(&mut self, request: apps::Request) -> bool;
     /// The next answer of the app manager.
     fn apps_answer(&mut self) -> Option<apps::Answer>;
+    /// Sends a request to the keyword spotter.
+    ///
+    /// # Errors
+    /// Why that is not possible, as a text.
+    fn ask_keywords(&mut self, request: keywords::Request) -> Result<(), &'static str>;
+    /// The next event of the keyword spotter.
+    fn keywords_event(&mut self) -> Option<keywords::Event>;
 
     /// Asks the storage service for something; the reply comes with the number that this gives.
     ///

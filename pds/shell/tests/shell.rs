@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use protocols::apps;
 use protocols::console::{self, CHUNK, ClientStatus, FromClient, FromConsole, Level, kind};
+use protocols::keywords;
 use protocols::model;
 use protocols::model_pack;
 use protocols::npu;
@@ -47,6 +48,9 @@ struct Machine {
     /// What the app manager answers to each request.
     apps_script: Vec<apps::Answer>,
     apps_answers: Vec<apps::Answer>,
+    no_keywords: bool,
+    keywords_requests: Vec<keywords::Request>,
+    keywords_events: VecDeque<keywords::Event>,
     powered_off: Option<u8>,
     storage_asked: Vec<String>,
     storage_trouble: Option<ClientError>,
@@ -145,6 +149,16 @@ impl World for Machine {
         let length = bytes.len().min(into.len());
         into[..length].copy_from_slice(&bytes[..length]);
         Some(event)
+    }
+    fn ask_keywords(&mut self, request: keywords::Request) -> Result<(), &'static str> {
+        if self.no_keywords {
+            return Err("this system does not listen");
+        }
+        self.keywords_requests.push(request);
+        Ok(())
+    }
+    fn keywords_event(&mut self) -> Option<keywords::Event> {
+        self.keywords_events.pop_front()
     }
     fn power_off(&mut self, code: u8) {
         self.powered_off = Some(code);
@@ -615,6 +629,49 @@ fn a_model_runner_that_is_stopped_is_told_at_once() {
     session.machine.runner_state = Some(State::GivenUp);
     assert!(session.machine.alarm_us.unwrap() <= session.machine.now_us + 200_000);
     assert_eq!(session.pass(200_000), ["the model runner faulted too often and stays stopped; start it to run models"]);
+}
+
+#[test]
+fn what_was_heard() {
+    let mut session = session();
+    assert_eq!(session.run("keywords"), [""; 0]);
+    let keywords::Request { kind, token } = session.machine.keywords_requests[0];
+    assert_eq!(kind, keywords::request::QUERY);
+    let heard = keywords::Detection {
+        word: *b"stop\0\0\0\0\0\0\0\0\0\0\0\0",
+        number: 1,
+        sample: 20_000,
+        latency_ns: 14_000_000,
+        confidence: 976,
+        ..Default::default()
+    };
+    let status = keywords::Status {
+        state: keywords::state::LISTENING,
+        samples: 32_000,
+        windows: 10,
+        latency_sum_ns: 150_000_000,
+        latency_max_ns: 16_000_000,
+        model_ns: 120_000_000,
+        detections: 2,
+        ..Default::default()
+    };
+    let events = [
+        // Of a question that was given up.
+        keywords::Event { token: token + 1, ..keywords::Event::new(keywords::kind::STATUS, &status) },
+        keywords::Event { token, ..keywords::Event::new(keywords::kind::RECENT, &heard) },
+        keywords::Event { token, ..keywords::Event::new(keywords::kind::STATUS, &status) },
+    ];
+    session.machine.keywords_events.extend(events);
+    let lines = session.pass(0);
+    assert_eq!(lines[0], "   2. stop             at    1.25 s, sure to  97 %, told after 14 ms");
+    assert_eq!(lines[1], "listens; 2 words heard in 2 s of sound, with 0 gaps and 0 samples lost");
+    assert_eq!(lines[2], "10 windows judged, 0 left out, 0 failed");
+    assert_eq!(lines[3], "a window is judged 15 ms after its last sample, 16 ms at most; its inference takes 12 ms");
+    assert_eq!(lines.len(), 5);
+    assert_eq!(session.run("keywords"), [""; 0]);
+    assert_eq!(session.pass(10_000_000), ["keywords: the spotter does not answer"]);
+    session.machine.no_keywords = true;
+    assert_eq!(session.run("keywords"), ["keywords: this system does not listen"]);
 }
 
 #[test]

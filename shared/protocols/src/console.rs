@@ -20,7 +20,7 @@ pub const CHUNK: usize = 116;
 /// The most chunks that one line takes.
 pub const MAX_CHUNKS: usize = MAX_LINE.div_ceil(CHUNK);
 /// Clients that a console can have.
-pub const MAX_CLIENTS: usize = 8;
+pub const MAX_CLIENTS: usize = 16;
 /// The slot whose client owns the terminal.
 pub const TERMINAL_OWNER: usize = 0;
 /// [`FromClient::argument`] of [`kind::SET_LEVEL`]: all slots but the owner's.

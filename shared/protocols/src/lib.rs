@@ -3,8 +3,11 @@
 #![forbid(unsafe_code)]
 
 pub mod apps;
+pub mod audio;
 pub mod block;
+pub mod clip;
 pub mod console;
+pub mod keywords;
 pub mod model;
 pub mod model_pack;
 pub mod npu;

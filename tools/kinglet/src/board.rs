@@ -57,6 +57,9 @@ pub struct Emulator {
     /// Arguments that attach a disk; `{disk}` stands for its image.
     #[serde(default)]
     pub disk: Vec<String>,
+    /// Arguments that give it something to hear; `{clip}` stands for the file.
+    #[serde(default)]
+    pub clip: Vec<String>,
     /// Arguments that make it wait for a debugger.
     #[serde(default)]
     pub debugger: Vec<String>,

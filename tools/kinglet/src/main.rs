@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 mod board;
 mod bundle;
 mod check;
+mod clip;
 mod disk;
 mod expand;
 mod features;
@@ -40,6 +41,8 @@ enum Command {
     Pack(pack::Args),
     /// Make keys, pack and sign apps, look into bundles
     Bundle(bundle::Args),
+    /// Make the clip that a machine hears of a WAV file
+    Clip(clip::Args),
     /// Compute the features of sound that a keyword model sees
     Features(features::Args),
     /// Make a disk image with a FAT partition and one for keys; look into it, copy files out and in
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Command::Finish(args) => finish::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Pack(args) => pack::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Bundle(args) => bundle::command(&args).map(|()| ExitCode::SUCCESS),
+        Command::Clip(args) => clip::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Features(args) => features::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Disk(args) => disk::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Run(args) => run::command(&args),

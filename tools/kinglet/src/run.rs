@@ -5,13 +5,16 @@
 //! exit status says whether all was right.
 
 use std::io::{self, IsTerminal, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use protocols::audio::SAMPLE_RATE;
+
 use crate::board::{Board, Emulator};
+use crate::clip::{self, Clip};
 
 /// Arguments of `kinglet run`.
 #[derive(clap::Args)]
@@ -33,15 +36,19 @@ pub struct Args {
     /// Image of the disk to attach, as `kinglet disk make` makes it; `none` for no disk
     #[arg(long, default_value = "none")]
     disk: PathBuf,
+    /// WAV file that the machine hears; boards that have the device `audio` can
+    #[arg(long)]
+    clip: Option<PathBuf>,
     /// Wait for a debugger before the first instruction
     #[arg(long)]
     debugger: bool,
-    /// Without a terminal: the line that ends the run well starts with this
-    #[arg(long, default_value = "digits: PASS")]
-    pass: String,
-    /// Without a terminal: the line that ends the run badly starts with this
-    #[arg(long, default_value = "digits: FAIL")]
-    fail: String,
+    /// Without a terminal: a line that starts with this must come for the run to end well; may be given several times [default:
+    /// digits: PASS, and what the demonstration of the clip says]
+    #[arg(long)]
+    pass: Vec<String>,
+    /// Without a terminal: a line that starts with this ends the run badly; may be given several times [default: the same with FAIL]
+    #[arg(long)]
+    fail: Vec<String>,
     /// Without a terminal: standard input is passed on once the console has shown this; the firmware eats what comes earlier
     #[arg(long, default_value = "kinglet> ")]
     prompt: String,
@@ -81,20 +88,48 @@ pub fn command(args: &Args) -> Result<ExitCode, String> {
             return Err(format!("{}: there is no such disk image; `make disk` makes one", disk.display()));
         }
     }
-    let line = command_line(emulator, args, interactive);
+    let mut verdict = Verdict::new(&args.pass, &args.fail);
+    let mut clip_file = None;
+    if let Some(path) = &args.clip {
+        let clip = clip_for(&board, path)?;
+        verdict.expect_clip(&clip);
+        let file = args.image.with_extension("clip");
+        std::fs::write(&file, clip.bytes()).map_err(|why| format!("{}: {why}", file.display()))?;
+        clip_file = Some(file);
+    }
+    let line = command_line(emulator, args, clip_file.as_deref(), interactive);
     if interactive {
         eprintln!("Booting {} ({}). Leave with `poweroff`, or with Ctrl-A X.", board.name, board.description);
         let status = start(&line, Stdio::inherit(), Stdio::inherit())?.wait().map_err(|why| why.to_string())?;
         return Ok(ExitCode::from(status.code().unwrap_or(1) as u8));
     }
-    watch(start(&line, Stdio::piped(), Stdio::piped())?, args)
+    watch(start(&line, Stdio::piped(), Stdio::piped())?, args, verdict)
+}
+
+/// Reads the clip, which must fit the board.
+fn clip_for(board: &Board, path: &Path) -> Result<Clip, String> {
+    if !board.devices.contains_key("audio") {
+        return Err(format!("board {} has no device 'audio' that could play {}", board.name, path.display()));
+    }
+    let room = board.number("audio", "clip_bytes")?;
+    let clip = clip::read(path)?;
+    for remark in &clip.remarks {
+        eprintln!("kinglet: {remark}");
+    }
+    let bytes = clip.bytes().len() as u64;
+    if bytes > room {
+        let longest_s = room / (2 * u64::from(SAMPLE_RATE));
+        return Err(format!("{}: too long; board {} can hear {longest_s} s", path.display(), board.name));
+    }
+    Ok(clip)
 }
 
 /// The emulator's command line. At a terminal the emulator's own escape key stays, and Ctrl-C goes to the console.
-fn command_line(emulator: &Emulator, args: &Args, interactive: bool) -> Vec<String> {
+fn command_line(emulator: &Emulator, args: &Args, clip: Option<&Path>, interactive: bool) -> Vec<String> {
     let mut line = emulator.command.clone();
     line.extend(args.npu.iter().flat_map(|_| &emulator.accelerator).cloned());
     line.extend(args.disk().iter().flat_map(|_| &emulator.disk).cloned());
+    line.extend(clip.iter().flat_map(|_| &emulator.clip).cloned());
     line.extend(args.exact.then_some(&emulator.exact).into_iter().flatten().cloned());
     line.extend(args.debugger.then_some(&emulator.debugger).into_iter().flatten().cloned());
     let image = args.image.display().to_string();
@@ -106,6 +141,10 @@ fn command_line(emulator: &Emulator, args: &Args, interactive: bool) -> Vec<Stri
         if let Some(disk) = args.disk() {
             // A comma ends a value, unless there are two.
             *part = part.replace("{disk}", &disk.display().to_string().replace(',', ",,"));
+        }
+        if let Some(clip) = clip {
+            // In an option of the emulator a comma is written twice.
+            *part = part.replace("{clip}", &clip.display().to_string().replace(',', ",,"));
         }
     }
     if interactive {
@@ -128,7 +167,7 @@ fn start(line: &[String], input: Stdio, output: Stdio) -> Result<Child, String> 
 }
 
 /// Passes the console on until the verdict, then powers off.
-fn watch(mut emulator: Child, args: &Args) -> Result<ExitCode, String> {
+fn watch(mut emulator: Child, args: &Args, mut verdict: Verdict) -> Result<ExitCode, String> {
     let deadline = Instant::now() + Duration::from_secs(args.timeout_s);
     let mut console = emulator.stdin.take().ok_or("the emulator has no standard input")?;
     let mut output = emulator.stdout.take().ok_or("the emulator has no standard output")?;
@@ -155,7 +194,6 @@ fn watch(mut emulator: Child, args: &Args) -> Result<ExitCode, String> {
 
     let mut ready = Some(ready_out);
     let mut line = Vec::new();
-    let mut verdict = None;
     // Once powered off it holds the console, which must stay open: closed, it would be the end of the guest's input.
     let mut powered_off = None;
     loop {
@@ -175,14 +213,14 @@ fn watch(mut emulator: Child, args: &Args) -> Result<ExitCode, String> {
                         }
                         continue;
                     }
-                    verdict = verdict.or_else(|| judge(&line, &args.pass, &args.fail));
+                    verdict.judge(&line);
                     line.clear();
                 }
             }
             Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => {}
         }
-        if verdict.is_some()
+        if verdict.is_known()
             && powered_off.is_none()
             && let Ok((mut console, _)) = input_in.try_recv()
         {
@@ -197,11 +235,11 @@ fn watch(mut emulator: Child, args: &Args) -> Result<ExitCode, String> {
         }
     }
     let status = emulator.wait().map_err(|why| why.to_string())?;
-    match verdict {
-        Some(true) if status.success() => Ok(ExitCode::SUCCESS),
-        Some(true) => Err(format!("the emulator ended with {status}")),
-        Some(false) => Err(format!("the main job failed (see the line '{}')", args.fail)),
-        None => Err(format!("the system ended ({status}) before the line '{}'", args.pass)),
+    match (verdict.failed, verdict.missing.first()) {
+        (Some(line), _) => Err(format!("the main job failed (see the line '{line}')")),
+        (None, Some(line)) => Err(format!("the system ended ({status}) before the line '{line}'")),
+        (None, None) if status.success() => Ok(ExitCode::SUCCESS),
+        (None, None) => Err(format!("the emulator ended with {status}")),
     }
 }
 
@@ -216,15 +254,50 @@ fn forward(console: &mut ChildStdin) -> io::Result<()> {
     }
 }
 
-/// What a line of the console says of the main job. Whatever a terminal would not show before the text is passed over.
-fn judge(line: &[u8], pass: &str, fail: &str) -> Option<bool> {
-    let text = String::from_utf8_lossy(line);
-    if text.contains(pass) {
-        Some(true)
-    } else if text.contains(fail) {
-        Some(false)
-    } else {
-        None
+/// What the console must show.
+#[derive(Debug, Default, PartialEq)]
+struct Verdict {
+    /// Lines that have not come yet and must.
+    missing: Vec<String>,
+    /// Lines that must not come.
+    forbidden: Vec<String>,
+    /// The one of them that came.
+    failed: Option<String>,
+    /// What is looked for was not chosen by the user.
+    is_default: bool,
+}
+
+impl Verdict {
+    /// What the user chose, or the main job's.
+    fn new(pass: &[String], fail: &[String]) -> Self {
+        let or = |chosen: &[String], default: &str| match chosen {
+            [] => vec![default.to_owned()],
+            chosen => chosen.to_vec(),
+        };
+        let is_default = pass.is_empty() && fail.is_empty();
+        let (missing, forbidden) = (or(pass, "digits: PASS"), or(fail, "digits: FAIL"));
+        Verdict { missing, forbidden, failed: None, is_default }
+    }
+
+    /// The machine hears a clip: that is a job too, unless the user looks for something else.
+    fn expect_clip(&mut self, clip: &Clip) {
+        if self.is_default {
+            self.missing.push(if clip.said.is_some() { "keywords: PASS" } else { "keywords: END" }.into());
+            self.forbidden.push("keywords: FAIL".into());
+        }
+    }
+
+    /// Takes a line of the console. Whatever a terminal would not show before the text is passed over.
+    fn judge(&mut self, line: &[u8]) {
+        let text = String::from_utf8_lossy(line);
+        self.missing.retain(|wanted| !text.contains(wanted));
+        if self.failed.is_none() {
+            self.failed = self.forbidden.iter().find(|line| text.contains(*line)).cloned();
+        }
+    }
+
+    fn is_known(&self) -> bool {
+        self.failed.is_some() || self.missing.is_empty()
     }
 }
 
@@ -232,11 +305,34 @@ fn judge(line: &[u8], pass: &str, fail: &str) -> Option<bool> {
 mod tests {
     use super::*;
 
+    /// Verdict on these lines, with and without a clip.
+    fn verdict(clip: Option<&Clip>, lines: &[&[u8]]) -> Verdict {
+        let mut verdict = Verdict::new(&[], &[]);
+        clip.iter().for_each(|clip| verdict.expect_clip(clip));
+        lines.iter().for_each(|line| verdict.judge(line));
+        verdict
+    }
+
     #[test]
     fn verdicts_are_found_behind_prefixes() {
-        assert_eq!(judge(b"[digits_demo] digits: PASS 10 of 10\r", "digits: PASS", "digits: FAIL"), Some(true));
-        assert_eq!(judge(b"\x1b[Kdigits: FAIL", "digits: PASS", "digits: FAIL"), Some(false));
-        assert_eq!(judge(b"\xff digits:", "digits: PASS", "digits: FAIL"), None);
+        let passed = |verdict: &Verdict| verdict.is_known() && verdict.failed.is_none();
+        assert!(passed(&verdict(None, &[b"[digits_demo] digits: PASS 10 of 10\r"])));
+        assert_eq!(verdict(None, &[b"\x1b[Kdigits: FAIL"]).failed.as_deref(), Some("digits: FAIL"));
+        assert!(!verdict(None, &[b"\xff digits:"]).is_known());
+    }
+
+    #[test]
+    fn a_clip_is_a_job_too() {
+        let told = Clip { said: Some(Vec::new()), ..Clip::default() };
+        let digits: &[u8] = b"digits: PASS";
+        assert!(!verdict(Some(&told), &[digits]).is_known());
+        assert!(verdict(Some(&told), &[b"keywords: PASS all", digits]).is_known());
+        assert!(verdict(Some(&told), &[b"keywords: FAIL 1 of 2"]).failed.is_some());
+        assert!(verdict(Some(&Clip::default()), &[digits, b"keywords: END 2 words"]).is_known());
+        let mut chosen = Verdict::new(&["mine".into()], &[]);
+        chosen.expect_clip(&told);
+        chosen.judge(b"this is mine");
+        assert!(chosen.is_known());
     }
 
     #[test]
@@ -247,6 +343,7 @@ mod tests {
             exact: words("-icount x"),
             accelerator: Vec::new(),
             disk: words("-drive file={disk}"),
+            clip: words("-device loader,file={clip},addr=1"),
             debugger: words("-S"),
         };
         let args = Args {
@@ -256,16 +353,22 @@ mod tests {
             exact: true,
             npu: None,
             disk: "none".into(),
+            clip: None,
             debugger: false,
-            pass: String::new(),
-            fail: String::new(),
+            pass: Vec::new(),
+            fail: Vec::new(),
             prompt: String::new(),
             timeout_s: 1,
         };
-        assert_eq!(command_line(&emulator, &args, true).join(" "), "qemu -serial mon:stdio -kernel a.img -icount x");
-        let plain = command_line(&emulator, &args, false).join(" ");
+        assert_eq!(
+            command_line(&emulator, &args, None, true).join(" "),
+            "qemu -serial mon:stdio -kernel a.img -icount x"
+        );
+        let plain = command_line(&emulator, &args, None, false).join(" ");
         assert_eq!(plain, "qemu -monitor none -serial stdio -kernel a.img -icount x");
-        let with_disk = command_line(&emulator, &Args { disk: "a,b.img".into(), ..args }, false).join(" ");
+        let heard = command_line(&emulator, &args, Some(Path::new("a,b.clip")), false).join(" ");
+        assert!(heard.ends_with("-device loader,file=a,,b.clip,addr=1 -icount x"), "{heard}");
+        let with_disk = command_line(&emulator, &Args { disk: "a,b.img".into(), ..args }, None, false).join(" ");
         assert_eq!(with_disk, "qemu -monitor none -serial stdio -kernel a.img -drive file=a,,b.img -icount x");
     }
 }

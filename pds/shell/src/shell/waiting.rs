@@ -54,6 +54,15 @@ impl Shell<'_> {
             }
             Activity::AskingApps { token, give_up_us } => return self.take_apps_answer(token, give_up_us, world),
             Activity::AskingStorage { request, give_up_us } => return self.await_storage(request, give_up_us, world),
+            Activity::AskingKeywords { token, give_up_us } => {
+                if !self.take_keywords(token, world) {
+                    if now < give_up_us {
+                        return false;
+                    }
+                    world.print(format_args!("keywords: the spotter does not answer"));
+                }
+                self.activity = Activity::Idle;
+            }
             Activity::Querying { give_up_us, .. } if now < give_up_us => return false,
             Activity::Querying { .. } => {
                 self.activity = Activity::Idle;
