@@ -3,3 +3,4 @@
 mod device;
 mod jobs;
 mod layout;
+mod server;
