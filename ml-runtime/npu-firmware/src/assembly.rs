@@ -255,10 +255,10 @@ global_asm!(
     .endm
 
     .text
-    tile    npu_tile_32, vl2re32.v, 128, m2, m1, mf2
-    tile    npu_tile_16, vl1re32.v, 64, m1, mf2, mf4
-    line    npu_line_32, vl2re32.v, 128, m2, m1, mf2
-    line    npu_line_16, vl1re32.v, 64, m1, mf2, mf4
+    tile    npu_tile_32, vl2re64.v, 128, m2, m1, mf2
+    tile    npu_tile_16, vl1re64.v, 64, m1, mf2, mf4
+    line    npu_line_32, vl2re64.v, 128, m2, m1, mf2
+    line    npu_line_16, vl1re64.v, 64, m1, mf2, mf4
     .option pop
 "#
 );

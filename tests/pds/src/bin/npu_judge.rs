@@ -52,6 +52,7 @@ struct Judge {
     model: usize,
     sample: usize,
     instructions: u64,
+    fastest_ticks: u64,
     trial: Trial,
     /// Number of the job that is awaited, and of the right one behind a wrong one.
     awaited: u64,
@@ -94,6 +95,7 @@ fn init() -> impl Handler {
         model: 0,
         sample: 0,
         instructions: 0,
+        fastest_ticks: u64::MAX,
         trial: Trial::Hang,
         awaited: 0,
         behind: None,
@@ -202,18 +204,20 @@ impl Judge {
         assert_eq!(answer.bytes_copied, 0);
         // The first sample pays for loading the model.
         self.instructions = answer.instructions;
+        self.fastest_ticks = self.fastest_ticks.min(answer.ticks);
         self.sample += 1;
         if self.sample == packed.samples() {
             say!(
-                "npu: {}: {} samples are exact; {} instructions, {} in 1000 per MAC; {} of {} operators by vectors",
+                "npu: {}: {} samples are exact; {} instructions, {} in 1000 per MAC, {} us; {} of {} operators by vectors",
                 packed.name(),
                 self.sample,
                 self.instructions,
                 self.instructions * 1000 / answer.macs.max(1),
+                self.fastest_ticks / (TICKS_PER_MS / 1000),
                 answer.vector_operators,
                 answer.operators
             );
-            (self.model, self.sample) = (self.model + 1, 0);
+            (self.model, self.sample, self.fastest_ticks) = (self.model + 1, 0, u64::MAX);
         }
         if self.model < self.pack.len() {
             self.awaited = self.submit_sample(self.model, self.sample);
