@@ -115,7 +115,10 @@ impl<'a> Demo<'a> {
             self.lanes[lane] = Lane { scan: None, job: None, tries: 0 };
             return;
         }
-        let again = matches!(reply.code, code::TIMED_OUT | code::QUEUE_FULL | code::BUFFER_IN_USE | code::JOB_EXISTS);
+        // The accelerator may fail in a job, and does the next one.
+        let accelerator_failed = matches!(reply.code, code::CRASHED | code::HUNG | code::LOST);
+        let full = matches!(reply.code, code::TIMED_OUT | code::QUEUE_FULL | code::BUFFER_IN_USE | code::JOB_EXISTS);
+        let again = accelerator_failed || full;
         if again && self.lanes[lane].tries < MAX_TRIES {
             self.tally.retries += 1;
         } else {

@@ -68,6 +68,8 @@ pub enum Outcome {
     Hung,
     /// The engine does not obey any more.
     Lost,
+    /// The engine could not run it, and has not touched the output: it is queued again, for whatever runs it now.
+    NotRun,
 }
 
 impl Outcome {
@@ -75,7 +77,7 @@ impl Outcome {
     pub(crate) fn code(self) -> u32 {
         match self {
             Outcome::Done => code::DONE,
-            Outcome::Stopped | Outcome::Failed => code::FAULTED,
+            Outcome::Stopped | Outcome::Failed | Outcome::NotRun => code::FAULTED,
             Outcome::Crashed => code::CRASHED,
             Outcome::Hung => code::HUNG,
             Outcome::Lost => code::LOST,
@@ -102,9 +104,12 @@ pub trait Watch {
 
 /// Something that runs jobs.
 pub trait Engine {
-    /// Whether jobs of this model are to run here, now or when there is room. It may change: jobs that wait for an engine
-    /// that went away run on the other one.
-    fn runs(&self, model: usize) -> bool;
+    /// Takes news of what works by itself. Called before the others, often.
+    fn hear(&mut self) {}
+
+    /// Whether jobs of this client with this model are to run here, now or when there is room. It may change: jobs that wait
+    /// for an engine that went away run on the other one.
+    fn runs(&self, client: usize, model: usize) -> bool;
 
     /// Whether a job of this model could begin now, beside those that are active.
     fn has_room(&self, model: usize) -> bool;

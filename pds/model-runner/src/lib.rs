@@ -14,6 +14,7 @@
 //! 6. Tensors stay where the client put them; the only thing that would copy them is counted ([`Runner::status`]).
 #![cfg_attr(not(test), no_std)]
 
+pub mod accelerator;
 mod client;
 pub mod engine;
 mod job;

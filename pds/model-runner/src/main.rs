@@ -9,16 +9,21 @@
 //! | link `timer` | wakes the runner for periodic jobs and deadlines; without it, periodic jobs are refused |
 //! | links `client0` to `client7` | clients; any may be left out. `client0` is the operator's |
 //! | `client0_data`, `client0_data_size` to `client7_…` | the tensors of each client, writable by both |
+//! | link `npu` | the accelerator's driver; without it, all models run on the processor |
+//! | `model_pack_address`, `npu_arena_address`, `npu_arena_size`, `client0_data_address` to `client7_…` | where models, the accelerator's working memory and tensors lie for it; a client without an address is served by the processor |
 #![no_std]
 #![no_main]
 
 use core::ptr::NonNull;
 
+use model_runner::accelerator::{Accelerator, Place, Places};
+use model_runner::engine::Engine;
 use model_runner::region::DataRegion;
 use model_runner::wake::Wake;
 use model_runner::{Clock, ModelSet, Processor, Runner};
 use protocols::console::{self, FromClient, FromConsole, Level, Lines};
 use protocols::model::{self, Reply, Request};
+use protocols::npu;
 use protocols::system_table::SystemTable;
 use protocols::timer::{self, Event};
 use ring::{ChannelNotifier, Link};
@@ -54,8 +59,9 @@ struct Domain {
     wake: Option<Wake<ChannelNotifier>>,
 }
 
-// Both are large: they do not pass through the stack more often than once.
+// They are large: they do not pass through the stack more often than once.
 static PROCESSOR: StaticCell<Processor<Hart>> = StaticCell::new();
+static ACCELERATOR: StaticCell<Accelerator<ChannelNotifier, Hart>> = StaticCell::new();
 static RUNNER: StaticCell<Runner<'static, ChannelNotifier, Hart>> = StaticCell::new();
 
 /// A region that the composer mapped read-only.
@@ -85,6 +91,29 @@ macro_rules! add_client {
     };
 }
 
+/// The accelerator, if its driver is wired.
+fn accelerator(pack: &'static [u8], clock: Hart) -> Option<&'static mut dyn Engine> {
+    let link = ring::link!(npu: npu::Request, npu::Reply, npu::PROTOCOL, npu::VERSION);
+    let link = link.unwrap_or_else(|error| panic!("link npu: {error}"))?;
+    let clients = [
+        *var!(client0_data_address: usize = 0),
+        *var!(client1_data_address: usize = 0),
+        *var!(client2_data_address: usize = 0),
+        *var!(client3_data_address: usize = 0),
+        *var!(client4_data_address: usize = 0),
+        *var!(client5_data_address: usize = 0),
+        *var!(client6_data_address: usize = 0),
+        *var!(client7_data_address: usize = 0),
+    ];
+    let arena = Place {
+        address: *var!(npu_arena_address: usize = 0) as u64,
+        bytes: u32::try_from(*var!(npu_arena_size: usize = 0)).unwrap_or(u32::MAX),
+    };
+    let pack_address = *var!(model_pack_address: usize = 0) as u64;
+    let places = Places::new(pack, pack_address, arena, clients.map(|address| address as u64))?;
+    Some(ACCELERATOR.init(Accelerator::new(link, clock, places)))
+}
+
 #[protection_domain(stack_size = 0x10000)]
 fn init() -> Domain {
     let table =
@@ -106,7 +135,7 @@ fn init() -> Domain {
     let wake = timer.unwrap_or_else(|error| panic!("link timer: {error}")).map(Wake::new);
     let infos = models.infos();
     let processor = PROCESSOR.init(Processor::new(models, clock));
-    let runner = RUNNER.init(Runner::new(&infos, clock, processor, None, wake.is_some()));
+    let runner = RUNNER.init(Runner::new(&infos, clock, processor, accelerator(pack, clock), wake.is_some()));
     let own = table.pd_by_name(sel4_microkit::pd_name().unwrap_or(""));
     let peer = |channel: usize| table.peer(own?, channel as u16);
     add_client!(runner, peer, 0, client0, client0_data, client0_data_size);

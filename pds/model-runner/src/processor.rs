@@ -83,7 +83,7 @@ impl<C: Clock> Processor<C> {
 }
 
 impl<C: Clock> Engine for Processor<C> {
-    fn runs(&self, model: usize) -> bool {
+    fn runs(&self, _: usize, model: usize) -> bool {
         self.models.info(model).is_some()
     }
 

@@ -2,7 +2,7 @@
 
 use core::ops::ControlFlow;
 
-use protocols::model::{Reply, Request, Status, engine};
+use protocols::model::{OPERATOR, Reply, Request, Status, engine};
 use ring::{Link, Notify};
 
 use crate::engine::{Engine, Progress, Ticket, Watch};
@@ -88,8 +88,9 @@ impl<'e, N: Notify, C: Clock> Runner<'e, N, C> {
             self.processor.stop(ticket);
             self.step_processor(ticket);
         }
-        let elsewhere = |model| self.accelerator.as_deref().is_some_and(|accelerator| accelerator.runs(model));
-        let ticket = match self.scheduler.next(PROCESSOR, self.processor, |model| !elsewhere(model)) {
+        let elsewhere =
+            |client, model| self.accelerator.as_deref().is_some_and(|accelerator| accelerator.runs(client, model));
+        let ticket = match self.scheduler.next(PROCESSOR, self.processor, |client, model| !elsewhere(client, model)) {
             None => return false,
             Some(Next::GoOn(ticket)) => ticket,
             Some(Next::Begin(ticket)) => {
@@ -125,6 +126,7 @@ fn take<N: Notify, C: Clock>(scheduler: &mut Scheduler<N, C>, ticket: Ticket, en
 
 /// Tells the accelerator what is to stop, hears what has ended, and gives it jobs for which it has room.
 fn drive_accelerator<N: Notify, C: Clock>(scheduler: &mut Scheduler<N, C>, accelerator: &mut dyn Engine) {
+    accelerator.hear();
     while let Some(ticket) = scheduler.next_to_stop(ACCELERATOR) {
         accelerator.stop(ticket);
     }
@@ -132,11 +134,13 @@ fn drive_accelerator<N: Notify, C: Clock>(scheduler: &mut Scheduler<N, C>, accel
         let progress = accelerator.step(ticket, &mut Unwatched);
         take(scheduler, ticket, ACCELERATOR, progress);
     }
-    while let Some(Next::Begin(ticket)) = scheduler.next(ACCELERATOR, accelerator, |model| accelerator.runs(model)) {
+    while let Some(Next::Begin(ticket)) =
+        scheduler.next(ACCELERATOR, accelerator, |client, model| accelerator.runs(client, model))
+    {
         let Some(task) = scheduler.begin(ticket, ACCELERATOR) else { return };
         accelerator.begin(&task);
     }
-    scheduler.note_engine(|model| accelerator.runs(model));
+    scheduler.note_engine(|model| accelerator.runs(OPERATOR, model));
 }
 
 /// Looks up while the processor computes.

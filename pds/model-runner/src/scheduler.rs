@@ -296,8 +296,8 @@ impl<N: Notify, C: Clock> Scheduler<N, C> {
         WINDOW_NS / clients.max(1) as u64
     }
 
-    /// What engine `index` is to do next, of which `here` says whether jobs of a model run there.
-    pub fn next(&self, index: usize, engine: &dyn Engine, here: impl Fn(usize) -> bool) -> Option<Next> {
+    /// What engine `index` is to do next, of which `here` says whether jobs of a client with a model run there.
+    pub fn next(&self, index: usize, engine: &dyn Engine, here: impl Fn(usize, usize) -> bool) -> Option<Next> {
         let share_ns = self.share_ns();
         let mut active: Option<(Claim, Ticket)> = None;
         let mut queued: Option<(Claim, Ticket)> = None;
@@ -316,7 +316,7 @@ impl<N: Notify, C: Clock> Scheduler<N, C> {
                         active = Some((claim, ticket));
                     }
                 } else if job.state == State::Queued
-                    && here(job.request.model as usize)
+                    && here(slot, job.request.model as usize)
                     && queued.is_none_or(|(best, _)| claim > best)
                 {
                     model = job.request.model as usize;
@@ -410,6 +410,13 @@ impl<N: Notify, C: Clock> Scheduler<N, C> {
         let (slot, place) = place_of(ticket);
         let Some(client) = self.clients.get_mut(slot).and_then(Option::as_mut) else { return };
         let Some(job) = client.job(place) else { return };
+        if outcome == Outcome::NotRun && job.stop.is_none() {
+            // It keeps its place in the queue and its deadline.
+            job.state = State::Queued;
+            (job.started_ns, job.told) = (0, false);
+            self.next_event_ns = self.next_event_ns.min(job.event_ns());
+            return;
+        }
         let code = job.stop.unwrap_or(outcome.code());
         let mut macs = 0;
         if let Some(Some(info)) = self.infos.get_mut(job.request.model as usize) {

@@ -65,7 +65,7 @@ impl State {
 struct Computes(Rc<RefCell<State>>);
 
 impl Engine for Computes {
-    fn runs(&self, _: usize) -> bool {
+    fn runs(&self, _: usize, _: usize) -> bool {
         true
     }
     fn has_room(&self, _: usize) -> bool {
@@ -108,7 +108,7 @@ impl Engine for Computes {
 struct Works(Rc<RefCell<State>>);
 
 impl Engine for Works {
-    fn runs(&self, model: usize) -> bool {
+    fn runs(&self, _: usize, model: usize) -> bool {
         model == OFFLOADED as usize && self.0.borrow().present
     }
     fn has_room(&self, _: usize) -> bool {
