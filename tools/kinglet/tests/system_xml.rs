@@ -96,8 +96,8 @@ const CHANGES: [Change; 13] = [
         says: "'model_runner' needs a memory region at 'arena', and no map gives it",
     },
     Change {
-        from: r#" data="0x10000" window="npu""#,
-        to: "",
+        from: r#" data="0x10000" window="npu"><end pd="shell" name="models" /><end pd="model_runner" name="client0" data_address="true" />"#,
+        to: r#"><end pd="shell" name="models" /><end pd="model_runner" name="client0" />"#,
         at: r#"<protection_domain name="shell""#,
         says: "'shell' needs a memory region at 'models_data', and no map gives it; add data=\"SIZE\" to the link 'models'",
     },
