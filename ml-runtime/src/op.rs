@@ -8,6 +8,7 @@ use crate::kernels::broadcast::Choice;
 use crate::kernels::conv::Conv;
 use crate::kernels::depthwise::{Decoded, Depthwise};
 use crate::kernels::fully_connected::FullyConnected;
+use crate::kernels::grouped_conv::GroupedConv;
 use crate::kernels::join::Join;
 use crate::kernels::lstm::{self, Lists, Lstm};
 use crate::kernels::matmul::Matmul;
@@ -37,6 +38,7 @@ pub(crate) enum Op<'t> {
     Depthwise(Depthwise<'t>),
     Extreme(Extreme),
     FullyConnected(FullyConnected<'t>),
+    GroupedConv(GroupedConv<'t>),
     Join(Join),
     Lstm(Lstm),
     Matmul(Matmul),
@@ -85,6 +87,7 @@ impl<'t> Op<'t> {
             0 => Op::Add(Add::decode(node, false)?),
             1 => Op::Pool(Pool::decode(node, Kind::Average)?),
             2 => Op::Join(Join::decode_concatenation(node)?),
+            3 if GroupedConv::applies(node)? => Op::GroupedConv(GroupedConv::decode(node)?),
             3 => Op::Conv(Conv::decode(node)?),
             4 => match Depthwise::decode(node)? {
                 Decoded::Depthwise(op) => Op::Depthwise(op),
@@ -159,6 +162,7 @@ impl<'t> Op<'t> {
             Op::Conv(op) => op.macs(),
             Op::Depthwise(op) => op.macs(),
             Op::FullyConnected(op) => op.macs(),
+            Op::GroupedConv(op) => op.macs(),
             Op::Lstm(op) => op.macs(),
             Op::Matmul(op) => op.macs(),
             Op::TransposeConv(op) => op.macs(),
@@ -232,6 +236,7 @@ impl<'t> Op<'t> {
                     Op::Conv(op) => op.run(input, output, operands.scratch),
                     Op::Depthwise(op) => op.run(input, output, operands.scratch),
                     Op::FullyConnected(op) => op.run(input, output, operands.scratch),
+                    Op::GroupedConv(op) => op.run(input, output),
                     Op::Pool(op) => op.run(input, output),
                     Op::Reduce(op) => op.run(input, output, operands.scratch),
                     Op::Resize(op) => op.run(input, output),

@@ -77,7 +77,7 @@ impl<'t> Conv<'t> {
             },
         )?;
         let fits = (window.in_channels, window.out_channels) == (in_channels as usize, out_channels as usize);
-        node.require(fits, "its weights have other channels than its input and output (groups are not supported)")?;
+        node.require(fits, "its weights have other channels than its input and output")?;
         let (weights, values) = node.weights(1, 0, window.out_channels)?;
         let values = signed(values);
         Ok(Conv {

@@ -8,6 +8,7 @@ pub mod curve;
 pub mod depthwise;
 pub mod fully_connected;
 pub mod gemm;
+pub mod grouped_conv;
 pub mod hard_swish;
 pub mod hart;
 pub mod join;

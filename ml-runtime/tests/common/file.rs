@@ -72,11 +72,14 @@ fn write(file: &mut Vec<u8>, value: &Value) -> usize {
 /// A model of one subgraph.
 #[derive(Default)]
 pub struct ModelFile {
-    tensors: Vec<(Vec<u32>, u8, Option<(f32, i64)>, Vec<u8>)>,
+    tensors: Vec<Tensor>,
     operators: Vec<Operator>,
     inputs: Vec<i32>,
     outputs: Vec<i32>,
 }
+
+/// Dimensions, type, scale and zero point, and values if it is constant.
+type Tensor = (Vec<u32>, u8, Option<(f32, i64)>, Vec<u8>);
 
 struct Operator {
     code: u32,
