@@ -6,7 +6,8 @@
 //!
 //! Every request gets exactly one reply, whatever the root of trust does: if it is dead, slow or lies, the reply says so at the
 //! latest when the request's time is over. Only if the driver itself restarts are requests lost; then the link begins a
-//! new session ([`ring::Link::poll`] tells). A client may have [`MAX_UNDER_WAY`] requests under way; one more is refused.
+//! new session ([`ring::Link::poll`] tells). The driver takes [`MAX_UNDER_WAY`] requests of a client at a time; more wait
+//! in the ring.
 //!
 //! ```ignore
 //! link.push(&rot::Request::verify(token, kid, digest, signature))?;
@@ -29,6 +30,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 pub const PROTOCOL: u32 = u32::from_le_bytes(*b"ROTC");
 /// Version of the layouts below.
 pub const VERSION: u32 = 1;
+/// Clients of the driver: its links `client0` and so on.
+pub const CLIENTS: usize = 4;
 /// Requests of one client that may be under way at once.
 pub const MAX_UNDER_WAY: usize = 4;
 /// Milliseconds that a request with a time of 0 gets.
@@ -45,7 +48,8 @@ pub const STATE_NO_DEVICE: u32 = 0;
 pub const STATE_WAITING: u32 = 1;
 /// [`DriverStatus::state`]: it answers.
 pub const STATE_UP: u32 = 2;
-/// [`DriverStatus::state`]: it has answered nothing for so long that requests are refused at once, except for one now and then.
+/// [`DriverStatus::state`]: it has answered nothing for some seconds. Each request makes the driver look once more, for
+/// a second.
 pub const STATE_DOWN: u32 = 3;
 
 /// From a client to the driver.

@@ -15,6 +15,7 @@
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
+pub mod armour;
 pub mod command;
 pub mod data;
 pub mod frame;

@@ -42,12 +42,10 @@ pub const NO_DEVICE: u32 = 0x100;
 pub const TIMED_OUT: u32 = 0x101;
 /// It answered with something that is not an answer to this request.
 pub const GARBLED: u32 = 0x102;
-/// The client has too many requests under way.
-pub const QUEUE_FULL: u32 = 0x103;
 /// The request is malformed, or not one for clients.
-pub const BAD_REQUEST: u32 = 0x104;
+pub const BAD_REQUEST: u32 = 0x103;
 /// The root of trust is not there: it has not answered for a while.
-pub const DOWN: u32 = 0x105;
+pub const DOWN: u32 = 0x104;
 
 /// What a status says, in words.
 pub fn text(status: u32) -> &'static str {
@@ -71,7 +69,6 @@ pub fn text(status: u32) -> &'static str {
         NO_DEVICE => "the board has no root of trust",
         TIMED_OUT => "the root of trust did not answer in time",
         GARBLED => "the root of trust answered nonsense",
-        QUEUE_FULL => "too many requests at once",
         BAD_REQUEST => "not a request",
         DOWN => "the root of trust is not there",
         _ => "unknown status",
