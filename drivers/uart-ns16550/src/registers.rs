@@ -87,6 +87,8 @@ pub trait Registers {
     fn set_line(&self, value: FieldValue<u8, LineControl::Register>);
     /// Sets the lines to the other side.
     fn set_modem(&self, value: FieldValue<u8, ModemControl::Register>);
+    /// Sets the divisor of the line's clock (8.3); the form of a character becomes that of a reset, five bits.
+    fn set_divisor(&self, divisor: u16);
 }
 
 impl Registers for &Block {
@@ -120,5 +122,14 @@ impl Registers for &Block {
 
     fn set_modem(&self, value: FieldValue<u8, ModemControl::Register>) {
         self.modem_control.write(value);
+    }
+
+    fn set_divisor(&self, divisor: u16) {
+        let [low, high] = divisor.to_le_bytes();
+        self.line_control.write(LineControl::DIVISOR_ACCESS::SET);
+        // With the latch open, the first two registers are the divisor.
+        self.data.set(low);
+        self.interrupt_enable.set(high);
+        self.line_control.write(LineControl::DIVISOR_ACCESS::CLEAR);
     }
 }

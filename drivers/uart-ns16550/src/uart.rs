@@ -85,6 +85,13 @@ impl<R: Registers> Uart<R> {
         uart
     }
 
+    /// The same with the line's speed set: the device's clock by 16 by `divisor`.
+    pub fn with_divisor(registers: R, divisor: u16) -> Self {
+        registers.set_interrupts(InterruptEnable::RECEIVED::CLEAR);
+        registers.set_divisor(divisor);
+        Self::new(registers)
+    }
+
     /// Chooses the interrupts; touches the device only if they change.
     pub fn set_interrupts(&mut self, interrupts: Interrupts) {
         if self.interrupts == interrupts {

@@ -37,6 +37,7 @@ pub struct State {
     pub fifo: Cell<u8>,
     pub line_control: Cell<u8>,
     pub modem: Cell<u8>,
+    pub divisor: Cell<u16>,
     pub fault: Cell<Option<Fault>>,
     /// Accesses to registers since the test last asked.
     pub accesses: Cell<usize>,
@@ -147,5 +148,10 @@ impl Registers for Device {
 
     fn set_modem(&self, value: FieldValue<u8, ModemControl::Register>) {
         self.0.modem.set(value.value);
+    }
+
+    fn set_divisor(&self, divisor: u16) {
+        self.0.divisor.set(divisor);
+        self.0.line_control.set(0);
     }
 }

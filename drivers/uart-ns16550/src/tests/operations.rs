@@ -23,6 +23,13 @@ fn setting_up_turns_queues_on_and_interrupts_off() {
 }
 
 #[test]
+fn the_speed_is_set_before_the_form_of_a_character() {
+    let device = Device::default();
+    let _ = Uart::with_divisor(device.clone(), 1);
+    assert_eq!((device.0.divisor.get(), device.0.line_control.get(), device.0.enabled.get()), (1, 3, 0));
+}
+
+#[test]
 fn the_transmitter_never_overflows() {
     let device = Device::default();
     let mut uart = Uart::new(device.clone());
