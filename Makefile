@@ -7,6 +7,8 @@ TOOLCHAIN ?= auto
 # A folder with an official Microkit SDK composes the same programs for seL4; without one, the built-in kernel is used.
 MICROKIT_SDK ?=
 SYSTEM ?= system.xml
+# no: boot with nothing at the other end of the line to the root of trust.
+ROT ?=
 # With VERBOSE=1 cargo says what it compiles even where there is no terminal.
 VERBOSE ?=
 
@@ -29,6 +31,10 @@ disk_option = $(if $(shell grep -x '\[devices.disk\]' $(board_dir)/board.toml),-
 
 # What the emulated board hears, if it can: a WAV file, or nothing.
 CLIP ?= $(if $(shell grep -x '\[devices.audio\]' $(board_dir)/board.toml),ml-runtime/models/keywords/clip.wav)
+
+# The root of trust's firmware and the folder with its flash, where the board has one; ROT=no boots without.
+has_rot := $(shell grep -lx '\[devices.rot\]' $(board_dir)/board.toml)
+rot_option = $(if $(has_rot),$(if $(filter no,$(ROT)),--no-rot,--rot $(rot_firmware) --rot-state $(build)/rot))
 out := $(build)/$(board)/$(CONFIG)$(if $(MICROKIT_SDK),-sel4)
 sdk := $(build)/sdk
 image := $(out)/kinglet.img
@@ -58,6 +64,8 @@ kernel_target := riscv64imac-unknown-none-elf
 kinglet = $(CARGO_TARGET_DIR)/debug/kinglet
 npu_target_dir = $(CARGO_TARGET_DIR)-npu
 npu_firmware = $(npu_target_dir)/$(pd_target)/release/npu-firmware
+rot_target := riscv32imc-unknown-none-elf
+rot_firmware = $(CARGO_TARGET_DIR)/$(rot_target)/release/rot-firmware
 microkit = $(if $(MICROKIT_SDK),MICROKIT_SDK=$(MICROKIT_SDK) $(MICROKIT_SDK)/bin/microkit,$(sdk)/bin/microkit)
 search_path = $(out) $(out)/pds
 
@@ -123,9 +131,9 @@ image: pds $(if $(MICROKIT_SDK),,sdk) ## Compose the image of a board, for the b
 		--search-path $(search_path) -o $(image) -r $(out)/report.txt
 
 .PHONY: run
-run: image $(if $(npu_option),npu-firmware) $(if $(disk_option),$(disk)) ## Build, boot in the emulator, do the main job, open the console
+run: image $(if $(npu_option),npu-firmware) $(if $(has_rot),rot) $(if $(disk_option),$(disk)) ## Build, boot in the emulator, do the main job, open the console
 	$(call say,booting)
-	@$(kinglet) run $(image) --board $(board) $(npu_option) $(disk_option) $(if $(CLIP),--clip '$(CLIP)')
+	@$(kinglet) run $(image) --board $(board) $(npu_option) $(rot_option) $(disk_option) $(if $(CLIP),--clip '$(CLIP)')
 
 # What is on a new disk: a folder's files, the apps' bundles in install/ (one of them altered, to be refused), and the files that
 # they find in their own folders.
@@ -158,8 +166,8 @@ audit: image ## Read the finished image: who can touch what, and is that what th
 		--search-path $(search_path) -o $(image)
 
 .PHONY: gdb
-gdb: image $(if $(npu_option),npu-firmware) ## Boot, halt before the first instruction, open a debugger
-	@tools/gdb.sh "$(kinglet) run $(image) --board $(board) $(npu_option)" $(out) $(CARGO_TARGET_DIR)/$(kernel_target)/release/kernel $(out)/pds
+gdb: image $(if $(npu_option),npu-firmware) $(if $(has_rot),rot) ## Boot, halt before the first instruction, open a debugger
+	@tools/gdb.sh "$(kinglet) run $(image) --board $(board) $(npu_option) $(rot_option)" $(out) $(CARGO_TARGET_DIR)/$(kernel_target)/release/kernel $(out)/pds
 
 # The accelerator's firmware has its own linker script and processor, and thus its own folder.
 .PHONY: npu-firmware
@@ -188,6 +196,11 @@ apps: tools ## Build the apps of apps/ into signed bundles: build/apps/NAME.klb
 		--key $(apps_key) --output $(build)/apps/$$app.klb || exit 1; done
 	@cp $(build)/apps/hello.klb $(build)/apps/tampered.klb
 	@printf 'x' | dd of=$(build)/apps/tampered.klb bs=1 seek=5000 conv=notrunc status=none
+
+.PHONY: rot
+rot: $(toolchain) ## Build the firmware of the root of trust
+	$(call say,building the root of trust's firmware)
+	@$(cargo_build) $(BUILD_STD) --release --target $(rot_target) -p rot-firmware --features machine
 
 # The programs of tests/systems, finished like all others.
 test_programs := $(build)/tests/$(CONFIG)/programs

@@ -11,7 +11,7 @@ set -eu
 want=${1:-auto}
 output=${2:-build/toolchain.mk}
 minimum=88 # rust-version in Cargo.toml: 1.88
-targets="riscv64gc-unknown-none-elf riscv64imac-unknown-none-elf"
+targets="riscv64gc-unknown-none-elf riscv64imac-unknown-none-elf riscv32imc-unknown-none-elf"
 
 say() { echo "setup: $*" >&2; }
 fail() { say "$*"; exit 1; }
@@ -56,7 +56,7 @@ has_source() { [ -e "$("$1" --print sysroot)/lib/rustlib/src/rust/library/Cargo.
 recent() { have "$1" && [ "$(minor "$1")" -ge $minimum ]; }
 
 have cc || need gcc libc6-dev
-have qemu-system-riscv64 || need qemu-system-misc
+{ have qemu-system-riscv64 && have qemu-system-riscv32; } || need qemu-system-misc
 
 mode=
 if [ "$want" != build-std ] && have cargo && recent rustc; then

@@ -2,6 +2,7 @@
 
 use crate::jobs;
 use crate::npu::Action;
+use crate::rot::Nonce;
 use crate::storage;
 use crate::words::Words;
 use core::fmt;
@@ -33,6 +34,8 @@ pub enum Argument {
     Kv,
     /// What can be done with the accelerator.
     Npu,
+    /// What the root of trust can be asked for.
+    Rot,
     /// Anything.
     Free,
 }
@@ -83,6 +86,14 @@ pub const COMMANDS: &[Spec] = &[
         0,
     ),
     spec("infer", "MODEL INPUT", "run a model on one of its inputs, by number", &[Argument::Model, Argument::Free], 2),
+    spec(
+        "attest",
+        "[NONCE]",
+        "what runs here, signed by the root of trust: the quote, and the log of what was measured",
+        &[Argument::Free],
+        0,
+    ),
+    spec("rot", "[test]", "the root of trust: state, publishers, counters; or its self test", &[Argument::Rot], 0),
     spec(
         "npu",
         "[reset|hang|crash|nonsense]",
@@ -182,6 +193,13 @@ pub enum Command<'a> {
     Jobs(jobs::Action<'a>),
     /// `ls` and its kin; names and text are in the words
     Storage(storage::Action),
+    /// `attest`; without a nonce, one is made.
+    Attest(Option<Nonce>),
+    /// `rot`
+    Rot {
+        /// Its self test.
+        test: bool,
+    },
     /// `npu`
     Npu(Action),
     /// `keywords`
@@ -311,6 +329,15 @@ pub fn parse(words: &Words) -> Result<Command<'_>, CommandError<'_>> {
             }
             Command::Storage(action)
         }
+        "attest" => {
+            let wanted = "a nonce: 64, 96 or 128 hexadecimal digits";
+            Command::Attest(first.map(|word| Nonce::from_hex(word).ok_or(bad(word, wanted))).transpose()?)
+        }
+        "rot" => match first {
+            None => Command::Rot { test: false },
+            Some("test") => Command::Rot { test: true },
+            Some(word) => return Err(bad(word, "test")),
+        },
         "npu" => match first {
             None => Command::Npu(Action::Status),
             Some(word) => {

@@ -61,6 +61,7 @@ impl<'a> Completion<'a> {
             Argument::Script => facts.scripts.names().for_each(offer),
             Argument::Jobs => jobs::WORDS.into_iter().for_each(offer),
             Argument::Every => offer("every"),
+            Argument::Rot => offer("test"),
             Argument::Npu => npu::words().for_each(offer),
             Argument::Switch => ["on", "off"].into_iter().for_each(offer),
             Argument::Model => facts.models.iter().flat_map(ModelPack::models).for_each(|model| offer(model.name())),

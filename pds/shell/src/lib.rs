@@ -15,6 +15,7 @@ pub mod keywords;
 pub mod models;
 pub mod npu;
 pub mod reports;
+pub mod rot;
 pub mod runner;
 pub mod scripts;
 pub mod shell;

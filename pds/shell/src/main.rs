@@ -9,6 +9,7 @@
 //! | `timer_channel` | calls to the timer; may be left out |
 //! | link `models`, `models_data`, `models_data_size` | the model runner, and tensors shared with it; may be left out |
 //! | `model_pack`, `model_pack_size` | the models' names and inputs, read-only; may be left out |
+//! | link `rot` | the root of trust's driver; may be left out |
 //! | link `npu` | the accelerator's driver; may be left out |
 //! | link `storage`, `storage_data`, `storage_data_size` | files and keys; may be left out |
 //! | link `keywords` | the keyword spotter; may be left out |
@@ -27,6 +28,7 @@ use protocols::keywords;
 use protocols::model::{self, JobResult};
 use protocols::model_pack::ModelPack;
 use protocols::npu;
+use protocols::rot;
 use protocols::storage::{self, Ask, ClientError, Event};
 use protocols::supervisor::{self, Answer, ChildStats, REGION_WORDS, Request, State};
 use protocols::system_table::SystemTable;
@@ -67,6 +69,7 @@ struct Wires {
     apps: Option<Link<apps::Request, apps::Answer>>,
     storage: Option<storage::Client<'static, ChannelNotifier, STORAGE_PLACES>>,
     keywords: Option<Link<keywords::Request, keywords::Event>>,
+    rot: Option<Link<rot::Request, rot::Reply>>,
     power: Option<NonNull<u32>>,
 }
 
@@ -86,7 +89,7 @@ macro_rules! read_only {
     }};
 }
 
-#[protection_domain(stack_size = 0x4000)]
+#[protection_domain(stack_size = 0x8000)]
 fn init() -> Domain {
     let table = SystemTable::parse(read_only!(system_table, system_table_size));
     let table = table.unwrap_or_else(|error| panic!("{error}"));
@@ -134,6 +137,8 @@ fn init() -> Domain {
     });
     let keywords = ring::link!(keywords: keywords::Request, keywords::Event, keywords::PROTOCOL, keywords::VERSION);
     let keywords = keywords.unwrap_or_else(|error| panic!("link keywords: {error}"));
+    let rot = ring::link!(rot: rot::Request, rot::Reply, rot::PROTOCOL, rot::VERSION);
+    let rot = rot.unwrap_or_else(|error| panic!("link rot: {error}"));
     let console_pd = own.and_then(|own| table.peer(own, console.notifier().channel() as u16));
     let shell = SHELL.take();
     shell.set_facts(Facts {
@@ -160,6 +165,7 @@ fn init() -> Domain {
         apps,
         storage,
         keywords,
+        rot,
         power,
     };
     let mut domain = Domain { shell, wires };
@@ -313,6 +319,19 @@ impl World for Wires {
 
     fn keywords_event(&mut self) -> Option<keywords::Event> {
         let link = self.keywords.as_mut()?;
+        let _ = link.poll();
+        link.pop().ok()?
+    }
+
+    fn ask_rot(&mut self, request: &rot::Request) -> Result<(), &'static str> {
+        let link = self.rot.as_mut().ok_or("this system has no root of trust")?;
+        let _ = link.poll();
+        let sent = link.is_connected() && link.push(request).is_ok();
+        sent.then_some(()).ok_or("the root of trust's driver takes no requests now")
+    }
+
+    fn rot_reply(&mut self) -> Option<rot::Reply> {
+        let link = self.rot.as_mut()?;
         let _ = link.poll();
         link.pop().ok()?
     }

@@ -11,6 +11,7 @@ use crate::jobs::Periodics;
 use crate::keys::{CANCEL_BYTE, Decoder};
 use crate::npu::Action;
 use crate::reports::{Clients, Facts, Report};
+use crate::rot::Stage;
 use crate::storage::Job;
 use crate::units::Micros;
 use crate::words::{self, Words};
@@ -18,6 +19,7 @@ use crate::world::World;
 use heapless::{Deque, String, Vec};
 use protocols::console::{ALL_CLIENTS, CHUNK, FromClient, Level, MAX_CHUNKS, MAX_LINE, kind};
 use protocols::model;
+use protocols::rot::{self, Reply};
 use protocols::supervisor::{NO_CHILD, Request, op};
 
 mod accelerator;
@@ -25,6 +27,7 @@ mod apps;
 mod files;
 mod jobs;
 mod keywords;
+mod trust;
 mod waiting;
 
 use jobs::{Question, RUNNER_LOOK_US, Wanted};
@@ -48,6 +51,10 @@ const STEPS: usize = 64;
 const ANSWER_TIMEOUT_US: u64 = 1_000_000;
 /// How long a farewell may take to reach the line.
 const FLUSH_TIMEOUT_US: u64 = 200_000;
+
+/// No answer of the root of trust.
+const NO_REPLY: Reply =
+    Reply { token: 0, command: 0, status: 0, length: 0, reserved: 0, data: [0; rot::MAX_REPLY_DATA] };
 
 /// What the shell is doing. The representation makes `Idle` all zeros: see [`Shell::new`].
 #[derive(Debug)]
@@ -116,6 +123,17 @@ enum Activity {
         token: u32,
         give_up_us: u64,
     },
+    /// Waiting for the root of trust.
+    AskingRot {
+        token: u64,
+        give_up_us: u64,
+        stage: Stage,
+    },
+    /// Telling what it answered.
+    TellingRot {
+        stage: Stage,
+        row: usize,
+    },
     /// Waiting until what was printed is out.
     PoweringOff {
         token: u32,
@@ -158,6 +176,8 @@ pub struct Shell<'a> {
     activity: Activity,
     /// The command about files or keys that runs, or ran last.
     storage: Job,
+    /// What the root of trust answered last.
+    rot_reply: Reply,
     /// The input line on the screen is up to date.
     view_shown: bool,
     tokens: u64,
@@ -183,6 +203,7 @@ impl<'a> Shell<'a> {
             frames: Vec::new(),
             activity: Activity::Idle,
             storage: Job::new(),
+            rot_reply: NO_REPLY,
             view_shown: false,
             tokens: 0,
             cancelled: false,
@@ -224,7 +245,7 @@ impl<'a> Shell<'a> {
 
     fn wake_time(&self, now_us: u64) -> Option<u64> {
         match &self.activity {
-            Activity::Idle | Activity::Printing(..) | Activity::ShowingStored => None,
+            Activity::Idle | Activity::Printing(..) | Activity::ShowingStored | Activity::TellingRot { .. } => None,
             Activity::Sleeping { until_us } => Some(*until_us),
             Activity::AwaitingRunner { give_up_us, .. }
             | Activity::AskingRunner { give_up_us, .. }
@@ -235,6 +256,7 @@ impl<'a> Shell<'a> {
             | Activity::AskingApps { give_up_us, .. }
             | Activity::AskingStorage { give_up_us, .. }
             | Activity::AskingKeywords { give_up_us, .. }
+            | Activity::AskingRot { give_up_us, .. }
             | Activity::PoweringOff { give_up_us, .. } => Some(*give_up_us),
         }
     }
@@ -300,6 +322,10 @@ impl<'a> Shell<'a> {
             }
             Activity::ShowingStored => {
                 self.show_stored(world);
+                true
+            }
+            Activity::TellingRot { stage, row } => {
+                self.tell_rot(stage, row, world);
                 true
             }
             _ => self.wait(world),
@@ -476,6 +502,8 @@ impl<'a> Shell<'a> {
             Command::Storage(action) => self.store(action, words, world),
             Command::Npu(action) => self.ask_npu(action, world),
             Command::Keywords => self.ask_keywords(world),
+            Command::Attest(nonce) => self.ask_rot(nonce.map_or(Stage::Nonce, Stage::Quote), world),
+            Command::Rot { test } => self.ask_rot(if test { Stage::Test } else { Stage::Driver }, world),
         }
     }
 

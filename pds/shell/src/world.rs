@@ -6,6 +6,7 @@ use protocols::console::{FromClient, FromConsole};
 use protocols::keywords;
 use protocols::model;
 use protocols::npu;
+use protocols::rot;
 use protocols::storage::{Ask, ClientError, Event};
 use protocols::supervisor::{Answer, ChildStats, Request, State};
 
@@ -118,6 +119,14 @@ pub trait World {
     fn ask_storage(&mut self, ask: &Ask<'_>) -> Result<u32, ClientError>;
     /// The next that comes from the storage service; the bytes of a reply are copied to `into`.
     fn storage_event(&mut self, into: &mut [u8]) -> Option<Event>;
+
+    /// Sends a request to the root of trust's driver.
+    ///
+    /// # Errors
+    /// Why that is not possible, as a text.
+    fn ask_rot(&mut self, request: &rot::Request) -> Result<(), &'static str>;
+    /// The next reply of the root of trust's driver.
+    fn rot_reply(&mut self) -> Option<rot::Reply>;
 
     /// Switches the machine off with this exit status. Returns only if the machine cannot do that.
     fn power_off(&mut self, code: u8);

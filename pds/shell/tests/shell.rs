@@ -7,6 +7,7 @@ use protocols::keywords;
 use protocols::model;
 use protocols::model_pack;
 use protocols::npu;
+use protocols::rot;
 use protocols::storage::{Ask, ClientError, Event};
 use protocols::supervisor::{Answer, ChildStats, Request, State, op, result};
 use protocols::system_table::*;
@@ -51,6 +52,9 @@ struct Machine {
     no_keywords: bool,
     keywords_requests: Vec<keywords::Request>,
     keywords_events: VecDeque<keywords::Event>,
+    no_rot: bool,
+    rot_requests: Vec<rot::Request>,
+    rot_replies: VecDeque<rot::Reply>,
     powered_off: Option<u8>,
     storage_asked: Vec<String>,
     storage_trouble: Option<ClientError>,
@@ -136,6 +140,16 @@ impl World for Machine {
     }
     fn apps_answer(&mut self) -> Option<apps::Answer> {
         (!self.apps_answers.is_empty()).then(|| self.apps_answers.remove(0))
+    }
+    fn ask_rot(&mut self, request: &rot::Request) -> Result<(), &'static str> {
+        if self.no_rot {
+            return Err("this system has no root of trust");
+        }
+        self.rot_requests.push(*request);
+        Ok(())
+    }
+    fn rot_reply(&mut self) -> Option<rot::Reply> {
+        self.rot_replies.pop_front()
     }
     fn npu_reply(&mut self) -> Option<npu::Reply> {
         self.npu_replies.pop_front()

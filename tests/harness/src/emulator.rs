@@ -30,6 +30,8 @@ struct Emulator {
     accelerator: Vec<String>,
     #[serde(default)]
     disk: Vec<String>,
+    #[serde(default)]
+    root_of_trust: Vec<String>,
 }
 
 /// What a machine did.
@@ -79,10 +81,12 @@ pub fn boot(board: &Board, image: &Path, programs: &Path, expect: &Expect) -> Re
     let firmware = programs.join("npu-firmware.elf").display().to_string();
     let line = board.emulator.command.iter().chain(expect.exact.then_some(&board.emulator.exact).into_iter().flatten());
     let line = line.chain(expect.accelerator.then_some(&board.emulator.accelerator).into_iter().flatten());
+    // Nothing is at the other end of that line.
+    let line = line.chain(expect.root_of_trust_line.then_some(&board.emulator.root_of_trust).into_iter().flatten());
     // The limit holds whatever becomes of this program, and for an emulator that does not listen to signals.
     let mut emulator = Command::new("timeout")
         .args(["-k", "2", &expect.timeout_s.to_string()])
-        .args(line.map(|part| part.replace("{image}", &image).replace("{npu}", &firmware)))
+        .args(line.map(|part| part.replace("{image}", &image).replace("{npu}", &firmware).replace("{rot}", "null")))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

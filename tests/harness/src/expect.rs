@@ -23,6 +23,8 @@ pub struct Expect {
     /// The machine has the accelerator, which runs `npu-firmware.elf` from the programs' folder; the whole system's machine
     /// has it where the board has.
     pub accelerator: bool,
+    /// The machine has the line to the root of trust, with nothing at its other end. The whole system's always has it.
+    pub root_of_trust_line: bool,
     /// Count instructions exactly: one takes one nanosecond, and the run repeats.
     pub exact: bool,
     /// What is typed on the console.
@@ -71,6 +73,7 @@ impl Default for Expect {
             exit: 42,
             timeout_s: 60,
             accelerator: false,
+            root_of_trust_line: false,
             exact: false,
             input: Vec::new(),
             bench: false,

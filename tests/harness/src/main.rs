@@ -196,7 +196,11 @@ fn run_one(args: &Args, board: &Board, test: &Test) -> Result<Outcome, String> {
     };
     // The whole system is composed for all that the board has.
     let whole = matches!(test.image, Image::Ready(_));
-    let expect = Expect { accelerator: test.expect.accelerator || whole && board.has("npu"), ..test.expect.clone() };
+    let expect = Expect {
+        accelerator: test.expect.accelerator || whole && board.has("npu"),
+        root_of_trust_line: test.expect.root_of_trust_line || whole && board.has("rot"),
+        ..test.expect.clone()
+    };
     let outcome = emulator::boot(board, &image, &args.programs[0], &expect)?;
     let console = args.output.join(format!("{}.console", test.name));
     std::fs::write(&console, outcome.lines.join("\n")).map_err(|why| format!("{}: {why}", console.display()))?;

@@ -40,6 +40,9 @@ pub struct Board {
 pub struct KernelFacts {
     /// Ticks per second of the `time` register.
     pub timebase_hz: u64,
+    /// Where an image without a header of its own is loaded.
+    #[serde(default)]
+    pub kernel_paddr: u64,
 }
 
 /// `[emulator]`: command lines in parts; `{image}` stands for the image.
@@ -60,6 +63,9 @@ pub struct Emulator {
     /// Arguments that give it something to hear; `{clip}` stands for the file.
     #[serde(default)]
     pub clip: Vec<String>,
+    /// Arguments that add the line to the root of trust; `{rot}` stands for what is at its other end.
+    #[serde(default)]
+    pub root_of_trust: Vec<String>,
     /// Arguments that make it wait for a debugger.
     #[serde(default)]
     pub debugger: Vec<String>,

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod attest;
 mod board;
 mod bundle;
 mod check;
@@ -15,6 +16,7 @@ mod finish;
 mod graph;
 mod link;
 mod pack;
+mod rot;
 mod run;
 mod table;
 mod window;
@@ -47,6 +49,10 @@ enum Command {
     Features(features::Args),
     /// Make a disk image with a FAT partition and one for keys; look into it, copy files out and in
     Disk(disk::Args),
+    /// Say what a device runs, from its own signed statement
+    Attest(attest::Args),
+    /// Provision the emulated root of trust, and enrol publishers in it
+    Rot(rot::Args),
     /// Boot an image in the board's emulator
     Run(run::Args),
 }
@@ -62,6 +68,8 @@ fn main() -> ExitCode {
         Command::Clip(args) => clip::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Features(args) => features::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Disk(args) => disk::command(&args).map(|()| ExitCode::SUCCESS),
+        Command::Attest(args) => attest::command(&args),
+        Command::Rot(args) => rot::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Run(args) => run::command(&args),
     };
     result.unwrap_or_else(|message| {

@@ -15,6 +15,8 @@ use protocols::audio::SAMPLE_RATE;
 
 use crate::board::{Board, Emulator};
 use crate::clip::{self, Clip};
+use crate::rot::boot;
+use crate::rot::parts::Given;
 
 /// Arguments of `kinglet run`.
 #[derive(clap::Args)]
@@ -39,6 +41,8 @@ pub struct Args {
     /// WAV file that the machine hears; boards that have the device `audio` can
     #[arg(long)]
     clip: Option<PathBuf>,
+    #[command(flatten)]
+    rot: boot::Options,
     /// Wait for a debugger before the first instruction
     #[arg(long)]
     debugger: bool,
@@ -97,7 +101,10 @@ pub fn command(args: &Args) -> Result<ExitCode, String> {
         std::fs::write(&file, clip.bytes()).map_err(|why| format!("{}: {why}", file.display()))?;
         clip_file = Some(file);
     }
-    let line = command_line(emulator, args, clip_file.as_deref(), interactive);
+    let given = Given { image: &args.image, npu: args.npu.as_deref() };
+    // It runs, and its line is open, for as long as the machine does.
+    let rot = boot::boot(&args.rot, given, &board)?;
+    let line = command_line(emulator, args, clip_file.as_deref(), rot.character_device().as_deref(), interactive);
     if interactive {
         eprintln!("Booting {} ({}). Leave with `poweroff`, or with Ctrl-A X.", board.name, board.description);
         let status = start(&line, Stdio::inherit(), Stdio::inherit())?.wait().map_err(|why| why.to_string())?;
@@ -125,16 +132,23 @@ fn clip_for(board: &Board, path: &Path) -> Result<Clip, String> {
 }
 
 /// The emulator's command line. At a terminal the emulator's own escape key stays, and Ctrl-C goes to the console.
-fn command_line(emulator: &Emulator, args: &Args, clip: Option<&Path>, interactive: bool) -> Vec<String> {
+fn command_line(
+    emulator: &Emulator,
+    args: &Args,
+    clip: Option<&Path>,
+    rot: Option<&str>,
+    interactive: bool,
+) -> Vec<String> {
     let mut line = emulator.command.clone();
     line.extend(args.npu.iter().flat_map(|_| &emulator.accelerator).cloned());
     line.extend(args.disk().iter().flat_map(|_| &emulator.disk).cloned());
     line.extend(clip.iter().flat_map(|_| &emulator.clip).cloned());
+    line.extend(rot.iter().flat_map(|_| &emulator.root_of_trust).cloned());
     line.extend(args.exact.then_some(&emulator.exact).into_iter().flatten().cloned());
     line.extend(args.debugger.then_some(&emulator.debugger).into_iter().flatten().cloned());
     let image = args.image.display().to_string();
     for part in &mut line {
-        *part = part.replace("{image}", &image);
+        *part = part.replace("{image}", &image).replace("{rot}", rot.unwrap_or_default());
         if let Some(npu) = &args.npu {
             *part = part.replace("{npu}", &npu.display().to_string());
         }
@@ -344,6 +358,7 @@ mod tests {
             accelerator: Vec::new(),
             disk: words("-drive file={disk}"),
             clip: words("-device loader,file={clip},addr=1"),
+            root_of_trust: words("-chardev {rot},id=rot"),
             debugger: words("-S"),
         };
         let args = Args {
@@ -354,21 +369,20 @@ mod tests {
             npu: None,
             disk: "none".into(),
             clip: None,
+            rot: boot::Options::default(),
             debugger: false,
             pass: Vec::new(),
             fail: Vec::new(),
             prompt: String::new(),
             timeout_s: 1,
         };
-        assert_eq!(
-            command_line(&emulator, &args, None, true).join(" "),
-            "qemu -serial mon:stdio -kernel a.img -icount x"
-        );
-        let plain = command_line(&emulator, &args, None, false).join(" ");
-        assert_eq!(plain, "qemu -monitor none -serial stdio -kernel a.img -icount x");
-        let heard = command_line(&emulator, &args, Some(Path::new("a,b.clip")), false).join(" ");
+        let line = command_line(&emulator, &args, None, None, true).join(" ");
+        assert_eq!(line, "qemu -serial mon:stdio -kernel a.img -icount x");
+        let plain = command_line(&emulator, &args, None, Some("null"), false).join(" ");
+        assert_eq!(plain, "qemu -monitor none -serial stdio -kernel a.img -chardev null,id=rot -icount x");
+        let heard = command_line(&emulator, &args, Some(Path::new("a,b.clip")), None, false).join(" ");
         assert!(heard.ends_with("-device loader,file=a,,b.clip,addr=1 -icount x"), "{heard}");
-        let with_disk = command_line(&emulator, &Args { disk: "a,b.img".into(), ..args }, None, false).join(" ");
+        let with_disk = command_line(&emulator, &Args { disk: "a,b.img".into(), ..args }, None, None, false).join(" ");
         assert_eq!(with_disk, "qemu -monitor none -serial stdio -kernel a.img -drive file=a,,b.img -icount x");
     }
 }

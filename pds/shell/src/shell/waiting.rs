@@ -14,7 +14,9 @@ impl Shell<'_> {
     pub(super) fn wait(&mut self, world: &mut impl World) -> bool {
         let now = world.now_us();
         match self.activity {
-            Activity::Idle | Activity::Printing(..) | Activity::ShowingStored => return true,
+            Activity::Idle | Activity::Printing(..) | Activity::ShowingStored | Activity::TellingRot { .. } => {
+                return true;
+            }
             Activity::Sleeping { until_us } if now < until_us => return false,
             Activity::Sleeping { .. } => self.activity = Activity::Idle,
             Activity::Asking { token, give_up_us, then } => {
@@ -41,6 +43,16 @@ impl Shell<'_> {
                 }
                 self.activity = Activity::Idle;
                 world.print(format_args!("the model runner does not answer"));
+            }
+            Activity::AskingRot { token, give_up_us, stage } => {
+                match core::iter::from_fn(|| world.rot_reply()).find(|reply| reply.token == token) {
+                    Some(reply) => self.rot_replied(reply, stage, world),
+                    None if now < give_up_us => return false,
+                    None => {
+                        self.activity = Activity::Idle;
+                        world.print(format_args!("{}: the driver does not answer", stage.command()));
+                    }
+                }
             }
             Activity::AskingNpu { token, give_up_us, action } => {
                 match core::iter::from_fn(|| world.npu_reply()).find(|reply| reply.job == token) {

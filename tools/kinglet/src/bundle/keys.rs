@@ -56,6 +56,17 @@ impl PublicKey {
         key.map(PublicKey).map_err(|_| format!("{}: not a public key", path.display()))
     }
 
+    /// The key with these bytes, if there is one.
+    #[cfg(test)]
+    pub fn from_bytes(bytes: &[u8; 32]) -> Option<PublicKey> {
+        VerifyingKey::from_bytes(bytes).ok().map(PublicKey)
+    }
+
+    /// Its bytes.
+    pub fn bytes(&self) -> &[u8; 32] {
+        self.0.as_bytes()
+    }
+
     /// Its id.
     pub fn id(&self) -> [u8; bundle::KEY_ID_BYTES] {
         bundle::key_id(self.0.as_bytes())

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use ::bundle::{Bundle, Envelope, Error, Limits, Manifest, Part, Program};
 
-mod keys;
+pub mod keys;
 mod manifest_file;
-mod report;
+pub mod report;
 
 use keys::{PublicKey, SecretKey};
 use manifest_file::ManifestFile;

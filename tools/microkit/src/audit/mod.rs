@@ -12,7 +12,7 @@
 mod authority;
 pub mod loader;
 mod memory;
-mod view;
+pub mod view;
 
 use crate::board::Board;
 use crate::elf::Elf;
