@@ -205,7 +205,7 @@ rot: $(toolchain) ## Build the firmware of the root of trust
 # The programs of tests/systems, finished like all others.
 test_programs := $(build)/tests/$(CONFIG)/programs
 .PHONY: test-programs
-test-programs: tools npu-firmware apps
+test-programs: tools npu-firmware rot apps
 	$(call say,building the test programs ($(CONFIG)))
 	@$(cargo_build) $(BUILD_STD) --release --target $(pd_target) -p sel4-microkit -p test-pds \
 		--features $(call join_commas,test-pds/pd $(if $(filter debug,$(CONFIG)),sel4-microkit/debug))
@@ -220,6 +220,7 @@ test-programs: tools npu-firmware apps
 		--key $(apps_key) --output $(build)/apps/test-$$app.klb || exit 1; done
 	@for app in $(build)/apps/hello.klb $(patsubst %,$(build)/apps/test-%.klb,$(test_apps)); do \
 		dd if=$$app bs=65536 conv=sync status=none || exit 1; done >$(test_programs)/bundles.bin
+	@cp -f $(rot_firmware) $(test_programs)/rot-firmware.elf
 	@$(kinglet) pack ml-runtime/models $(wildcard $(or $(KINGLET_MODELS),../shared/models)) --output $(test_programs)/models.pack
 
 system_tests = $(CARGO_TARGET_DIR)/debug/system-tests --programs $(test_programs) $(out)/pds --kinglet $(kinglet) --config $(CONFIG) --board $(machine) \

@@ -52,6 +52,8 @@ step systems-debug "small systems in the emulator, debug configuration" \
     make systems CONFIG=debug TOOLCHAIN="$toolchain"
 step systems-release "small systems in the emulator, release configuration" \
     make systems CONFIG=release TOOLCHAIN="$toolchain"
+step root-of-trust "the root of trust's firmware on its machine, killed and started again" \
+    env KINGLET_ROT_FIRMWARE="$CARGO_TARGET_DIR/riscv32imc-unknown-none-elf/release/rot-firmware" "$CARGO" test --locked -p rot-host --features built-firmware --test firmware
 step main-debug "the main job, debug configuration" main_job debug "$toolchain"
 step wiring "system.xml with one thing changed at a time, against the programs that were built" \
     "$CARGO" test --locked -p kinglet --features built-system --test system_xml

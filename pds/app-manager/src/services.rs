@@ -157,7 +157,6 @@ impl Manager<'_> {
         let outcome = match reply.status {
             rot::status::OK if whole => self.slots[slot].memory.write(pending.address, reply.data()).map(|()| [0; 3]),
             rot::status::TIMED_OUT => Err(status::TIMED_OUT),
-            rot::status::QUEUE_FULL => Err(status::BUSY),
             rot::status::FIRST_OF_DRIVER.. => Err(status::UNAVAILABLE),
             _ => Err(status::FAILED),
         };

@@ -103,7 +103,7 @@ pub fn firmware_instructions(board: &Board, programs: &Path, output: &Path) -> R
     let flat = output.join("firmware_probe.bin");
     std::fs::write(&flat, code.data().map_err(|why| context(&why))?).map_err(|why| context(&why))?;
     let expect = Expect { exact: true, ..Expect::default() };
-    let outcome = emulator::boot(board, &flat, programs, &expect)?;
+    let outcome = emulator::boot(board, &flat, programs, &expect, None)?;
     let number = outcome.lines.iter().find_map(|line| line.strip_prefix("firmware instructions 0x"));
     number
         .and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok())

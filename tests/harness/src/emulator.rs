@@ -72,21 +72,29 @@ impl Board {
     }
 }
 
-/// Boots `image` and waits for its end.
+/// Boots `image` and waits for its end; by the command `instead` of the board's, if there is one.
 ///
 /// # Errors
 /// When the emulator cannot be started or talked to.
-pub fn boot(board: &Board, image: &Path, programs: &Path, expect: &Expect) -> Result<Outcome, String> {
+pub fn boot(
+    board: &Board,
+    image: &Path,
+    programs: &Path,
+    expect: &Expect,
+    instead: Option<Vec<String>>,
+) -> Result<Outcome, String> {
     let image = image.display().to_string();
     let firmware = programs.join("npu-firmware.elf").display().to_string();
     let line = board.emulator.command.iter().chain(expect.exact.then_some(&board.emulator.exact).into_iter().flatten());
     let line = line.chain(expect.accelerator.then_some(&board.emulator.accelerator).into_iter().flatten());
     // Nothing is at the other end of that line.
     let line = line.chain(expect.root_of_trust_line.then_some(&board.emulator.root_of_trust).into_iter().flatten());
+    let fill = |part: &String| part.replace("{image}", &image).replace("{npu}", &firmware).replace("{rot}", "null");
+    let command: Vec<String> = instead.unwrap_or_else(|| line.map(fill).collect());
     // The limit holds whatever becomes of this program, and for an emulator that does not listen to signals.
     let mut emulator = Command::new("timeout")
         .args(["-k", "2", &expect.timeout_s.to_string()])
-        .args(line.map(|part| part.replace("{image}", &image).replace("{npu}", &firmware).replace("{rot}", "null")))
+        .args(command)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

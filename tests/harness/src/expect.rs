@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::emulator::Outcome;
+use crate::trust::Behaviour;
 
 /// The file's content. Every key has a default, so an empty file expects a judge that passes.
 #[derive(Clone, Debug, Deserialize)]
@@ -25,6 +26,12 @@ pub struct Expect {
     pub accelerator: bool,
     /// The machine has the line to the root of trust, with nothing at its other end. The whole system's always has it.
     pub root_of_trust_line: bool,
+    /// There is a root of trust, which behaves like this once the boot has ended.
+    pub root_of_trust: Option<Behaviour>,
+    /// What `attest` prints is held against the image by `kinglet attest verify`.
+    pub attested: bool,
+    /// The nonce that is given to `attest`.
+    pub nonce: Option<String>,
     /// Count instructions exactly: one takes one nanosecond, and the run repeats.
     pub exact: bool,
     /// What is typed on the console.
@@ -74,6 +81,9 @@ impl Default for Expect {
             timeout_s: 60,
             accelerator: false,
             root_of_trust_line: false,
+            root_of_trust: None,
+            attested: false,
+            nonce: None,
             exact: false,
             input: Vec::new(),
             bench: false,

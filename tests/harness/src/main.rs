@@ -9,6 +9,7 @@
 mod bench;
 mod emulator;
 mod expect;
+mod trust;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -201,13 +202,44 @@ fn run_one(args: &Args, board: &Board, test: &Test) -> Result<Outcome, String> {
         root_of_trust_line: test.expect.root_of_trust_line || whole && board.has("rot"),
         ..test.expect.clone()
     };
-    let outcome = emulator::boot(board, &image, &args.programs[0], &expect)?;
+    let trust = expect.root_of_trust.map(|behaviour| {
+        let folder = args.output.join(format!("{}.rot", test.name));
+        trust::start(behaviour, &args.kinglet, &args.programs[0].join("rot-firmware.elf"), folder)
+    });
+    let trust = trust.transpose()?;
+    let runner = trust.as_ref().map(|trust| runner(args, &image, trust));
+    let outcome = emulator::boot(board, &image, &args.programs[0], &expect, runner)?;
     let console = args.output.join(format!("{}.console", test.name));
     std::fs::write(&console, outcome.lines.join("\n")).map_err(|why| format!("{}: {why}", console.display()))?;
-    match test.expect.judge(&outcome, &args.config) {
+    let judged = test.expect.judge(&outcome, &args.config).and_then(|()| match &trust {
+        Some(trust) if expect.attested => {
+            let mut arguments = given(args);
+            arguments.extend(expect.nonce.iter().flat_map(|nonce| ["--nonce".into(), nonce.clone()]));
+            trust::verify(&args.kinglet, &arguments, &image, &console, &trust.folder)
+        }
+        _ => Ok(()),
+    });
+    match judged {
         Ok(()) => Ok(outcome),
         Err(why) => Err(format!("{why}; its console is in {}:\n{}", console.display(), outcome.tail())),
     }
+}
+
+/// What host commands about the whole system need to know beside its image.
+fn given(args: &Args) -> Vec<String> {
+    let firmware = args.programs[0].join("npu-firmware.elf");
+    let text = |path: &Path| path.display().to_string();
+    ["--board".into(), args.board.clone(), "--boards".into(), text(&args.boards), "--npu".into(), text(&firmware)]
+        .into()
+}
+
+/// The command that boots the whole system with this root of trust.
+fn runner(args: &Args, image: &Path, trust: &trust::Trust) -> Vec<String> {
+    let text = |path: &Path| path.display().to_string();
+    let mut line = vec![text(&args.kinglet), "run".into(), text(image), "--raw".into(), "--rot-line".into()];
+    line.push(text(&trust.line));
+    line.extend(given(args));
+    line
 }
 
 /// Runs the composer of the SDK on the description in `folder`; gives the image.

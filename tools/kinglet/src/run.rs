@@ -46,6 +46,9 @@ pub struct Args {
     /// Wait for a debugger before the first instruction
     #[arg(long)]
     debugger: bool,
+    /// Judge nothing: pass standard input and output on, and end with the machine's exit status
+    #[arg(long)]
+    raw: bool,
     /// Without a terminal: a line that starts with this must come for the run to end well; may be given several times [default:
     /// digits: PASS, and what the demonstration of the clip says]
     #[arg(long)]
@@ -105,6 +108,10 @@ pub fn command(args: &Args) -> Result<ExitCode, String> {
     // It runs, and its line is open, for as long as the machine does.
     let rot = boot::boot(&args.rot, given, &board)?;
     let line = command_line(emulator, args, clip_file.as_deref(), rot.character_device().as_deref(), interactive);
+    if args.raw {
+        let status = start(&line, Stdio::inherit(), Stdio::inherit())?.wait().map_err(|why| why.to_string())?;
+        return Ok(ExitCode::from(status.code().unwrap_or(1) as u8));
+    }
     if interactive {
         eprintln!("Booting {} ({}). Leave with `poweroff`, or with Ctrl-A X.", board.name, board.description);
         let status = start(&line, Stdio::inherit(), Stdio::inherit())?.wait().map_err(|why| why.to_string())?;
@@ -371,6 +378,7 @@ mod tests {
             clip: None,
             rot: boot::Options::default(),
             debugger: false,
+            raw: false,
             pass: Vec::new(),
             fail: Vec::new(),
             prompt: String::new(),
