@@ -58,7 +58,8 @@ join_commas = $(subst $(space),$(comma),$(strip $(1)))
 
 # Programs built with different toolchains do not mix.
 export CARGO_TARGET_DIR := $(abspath $(build))/cargo$(if $(filter build-std,$(TOOLCHAIN_MODE)),-build-std)
-cargo_build = $(CARGO) build --locked $(if $(VERBOSE),,--quiet)
+cargo_options = --locked $(if $(VERBOSE),,--quiet)
+cargo_build = $(CARGO) build $(cargo_options)
 pd_target := riscv64gc-unknown-none-elf
 kernel_target := riscv64imac-unknown-none-elf
 kinglet = $(CARGO_TARGET_DIR)/debug/kinglet
@@ -176,23 +177,42 @@ npu-firmware: $(toolchain)
 	@RUSTFLAGS="-Ctarget-feature=+v,+zvl512b" KINGLET_BOARD_DIR=$(abspath boards/$(machine)) CARGO_TARGET_DIR=$(npu_target_dir) \
 		$(cargo_build) $(BUILD_STD) --release --target $(pd_target) -p npu-firmware --features machine
 
-# Apps have a linker script of their own, and thus a folder of their own. Frame pointers make backtraces of faults.
-apps := $(notdir $(patsubst %/,%,$(dir $(wildcard apps/*/app.toml))))
+# Apps have a linker script of their own, and thus a folder of their own. Frame pointers make backtraces of faults. An app is
+# a package in apps/, or a folder with C files in apps/sdk-c/apps/.
+apps_in_rust := $(notdir $(patsubst %/,%,$(dir $(wildcard apps/*/app.toml))))
+apps_in_c := $(notdir $(patsubst %/,%,$(dir $(wildcard apps/sdk-c/apps/*/app.toml))))
+apps := $(apps_in_rust) $(apps_in_c)
 apps_target_dir := $(CARGO_TARGET_DIR)-apps
 apps_programs := $(apps_target_dir)/$(pd_target)/release
-build_apps = RUSTFLAGS="-Clink-arg=-Tapps/sdk/app.ld -Clink-arg=-zmax-page-size=4096 -Cforce-frame-pointers=yes" \
-	CARGO_TARGET_DIR=$(apps_target_dir) $(cargo_build) $(BUILD_STD) --release --target $(pd_target)
+apps_environment = RUSTFLAGS="-Clink-arg=-Tapps/sdk/app.ld -Clink-arg=-zmax-page-size=4096 -Cforce-frame-pointers=yes" \
+	CARGO_TARGET_DIR=$(apps_target_dir)
+build_apps = $(apps_environment) $(cargo_build) $(BUILD_STD) --release --target $(pd_target)
 # Those of the system tests, which are one package.
 test_apps := $(patsubst tests/apps/%.toml,%,$(filter-out %/Cargo.toml,$(wildcard tests/apps/*.toml)))
+c_compiler := riscv64-unknown-elf-gcc
+c_flags := -march=rv64imafdc_zicsr_zifencei -mabi=lp64d -mcmodel=medany -O2 -g -Wall -Wextra -Werror -ffreestanding -fno-omit-frame-pointer \
+	-ffunction-sections -Iapps/sdk-c/include
+# Links the objects of $$app into a program. Their names have a sum of their contents, so that what changed is linked anew.
+define build_c_app
+	objects=; for file in apps/sdk-c/format.c apps/sdk-c/apps/$$app/*.c; do \
+		object=$(abspath $(build))/apps/$$app-$$(basename $$file .c); \
+		$(c_compiler) $(c_flags) -c $$file -o $$object.o || exit 1; \
+		sum=$$(cksum <$$object.o | cut -d' ' -f1); mv $$object.o $$object-$$sum.o; \
+		objects="$$objects -Clink-arg=$$object-$$sum.o"; \
+	done; \
+	$(apps_environment) $(CARGO) rustc $(cargo_options) $(BUILD_STD) --release --target $(pd_target) -p sdk-c --bin c-app --features app \
+		-- $$objects && cp -f $(apps_programs)/c-app $(apps_programs)/$$app
+endef
 # The key that signs them is made at first use and never leaves build/.
 apps_key := $(build)/keys/development
 .PHONY: apps
 apps: tools ## Build the apps of apps/ into signed bundles: build/apps/NAME.klb
 	$(call say,building the apps: $(apps))
-	@$(build_apps) $(addprefix -p ,$(apps)) --features $(call join_commas,$(addsuffix /app,$(apps)))
+	@$(build_apps) $(addprefix -p ,$(apps_in_rust)) --features $(call join_commas,$(addsuffix /app,$(apps_in_rust)))
 	@mkdir -p $(build)/apps $(dir $(apps_key))
+	@for app in $(apps_in_c); do $(build_c_app) || exit 1; done
 	@[ -e $(apps_key) ] || $(kinglet) bundle keygen $(apps_key) >/dev/null
-	@for app in $(apps); do $(kinglet) bundle pack apps/$$app/app.toml --program $(apps_programs)/$$app \
+	@for app in $(apps); do $(kinglet) bundle pack $$(ls apps/$$app/app.toml apps/sdk-c/apps/$$app/app.toml 2>/dev/null) --program $(apps_programs)/$$app \
 		--key $(apps_key) --output $(build)/apps/$$app.klb || exit 1; done
 	@cp $(build)/apps/hello.klb $(build)/apps/tampered.klb
 	@printf 'x' | dd of=$(build)/apps/tampered.klb bs=1 seek=5000 conv=notrunc status=none

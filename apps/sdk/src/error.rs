@@ -58,7 +58,8 @@ impl Error {
         })
     }
 
-    fn number(self) -> u32 {
+    /// Its number in the interface: one of [`app_abi::status`].
+    pub fn status(self) -> u32 {
         match self {
             Error::BadRequest => status::BAD_REQUEST,
             Error::NotPermitted => status::NOT_PERMITTED,
@@ -80,7 +81,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(status::text(self.number()))
+        f.write_str(status::text(self.status()))
     }
 }
 
@@ -95,7 +96,7 @@ mod tests {
         assert_eq!(Error::of(0), None);
         for number in 1..20 {
             let error = Error::of(number).unwrap();
-            assert_eq!((error.number(), matches!(error, Error::Unknown(_))), (number, number > status::CANCELLED));
+            assert_eq!((error.status(), matches!(error, Error::Unknown(_))), (number, number > status::CANCELLED));
         }
     }
 }

@@ -22,6 +22,18 @@ pub struct ModelInfo {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Job(pub(crate) u32);
 
+impl Job {
+    /// Its number, for those who keep it elsewhere.
+    pub fn number(self) -> u32 {
+        self.0
+    }
+
+    /// The job with this number.
+    pub fn of_number(number: u32) -> Job {
+        Job(number)
+    }
+}
+
 /// How long a job took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run {

@@ -1,5 +1,7 @@
 //! How a request went: [`Reply::status`](crate::ring::Reply::status).
 
+use core::ffi::CStr;
+
 /// As it should.
 pub const OK: u32 = 0;
 /// There is no such call, or an argument that must be 0 is not.
@@ -31,21 +33,26 @@ pub const CANCELLED: u32 = 13;
 
 /// A status in words.
 pub fn text(status: u32) -> &'static str {
+    c_text(status).to_str().unwrap_or_default()
+}
+
+/// The same, as C has it.
+pub fn c_text(status: u32) -> &'static CStr {
     match status {
-        OK => "done",
-        BAD_REQUEST => "not a request",
-        NOT_PERMITTED => "not permitted by the manifest",
-        BAD_ADDRESS => "memory that is not the app's",
-        TOO_LONG => "too long",
-        BAD_ARGUMENT => "an argument that cannot be",
-        BUSY => "too many requests at once",
-        DROPPED => "dropped: the console has no room",
-        NOT_FOUND => "not found",
-        NO_SPACE => "no space",
-        UNAVAILABLE => "the service is not there",
-        FAILED => "failed",
-        TIMED_OUT => "timed out",
-        CANCELLED => "cancelled",
-        _ => "unknown status",
+        OK => c"done",
+        BAD_REQUEST => c"not a request",
+        NOT_PERMITTED => c"not permitted by the manifest",
+        BAD_ADDRESS => c"memory that is not the app's",
+        TOO_LONG => c"too long",
+        BAD_ARGUMENT => c"an argument that cannot be",
+        BUSY => c"too many requests at once",
+        DROPPED => c"dropped: the console has no room",
+        NOT_FOUND => c"not found",
+        NO_SPACE => c"no space",
+        UNAVAILABLE => c"the service is not there",
+        FAILED => c"failed",
+        TIMED_OUT => c"timed out",
+        CANCELLED => c"cancelled",
+        _ => c"unknown status",
     }
 }
