@@ -242,6 +242,10 @@ test-programs: tools npu-firmware rot apps
 		dd if=$$app bs=65536 conv=sync status=none || exit 1; done >$(test_programs)/bundles.bin
 	@cp -f $(rot_firmware) $(test_programs)/rot-firmware.elf
 	@$(kinglet) pack ml-runtime/models $(wildcard $(or $(KINGLET_MODELS),../shared/models)) --output $(test_programs)/models.pack
+	@$(kinglet) clip ml-runtime/models/keywords/clip.wav --output $(test_programs)/keywords.clip
+	@cp -f ml-runtime/models/keywords/clip.bin $(test_programs)/keywords.reference
+	@cp -f ml-runtime/models/keywords/words.txt $(test_programs)
+	@printf 'this is no clip, and no silence either' >$(test_programs)/garbage.clip
 
 system_tests = $(CARGO_TARGET_DIR)/debug/system-tests --programs $(test_programs) $(out)/pds --kinglet $(kinglet) --config $(CONFIG) --board $(machine) \
 	$(if $(MICROKIT_SDK),--sdk $(MICROKIT_SDK) --official,--sdk $(sdk)) --output $(build)/tests/$(CONFIG)

@@ -32,6 +32,8 @@ struct Emulator {
     disk: Vec<String>,
     #[serde(default)]
     root_of_trust: Vec<String>,
+    #[serde(default)]
+    clip: Vec<String>,
 }
 
 /// What a machine did.
@@ -89,7 +91,12 @@ pub fn boot(
     let line = line.chain(expect.accelerator.then_some(&board.emulator.accelerator).into_iter().flatten());
     // Nothing is at the other end of that line.
     let line = line.chain(expect.root_of_trust_line.then_some(&board.emulator.root_of_trust).into_iter().flatten());
-    let fill = |part: &String| part.replace("{image}", &image).replace("{npu}", &firmware).replace("{rot}", "null");
+    let line = line.chain(expect.clip.iter().flat_map(|_| &board.emulator.clip));
+    let clip = programs.join(expect.clip.as_deref().unwrap_or_default()).display().to_string();
+    let fill = |part: &String| {
+        let part = part.replace("{image}", &image).replace("{npu}", &firmware);
+        part.replace("{rot}", "null").replace("{clip}", &clip)
+    };
     let command: Vec<String> = instead.unwrap_or_else(|| line.map(fill).collect());
     // The limit holds whatever becomes of this program, and for an emulator that does not listen to signals.
     let mut emulator = Command::new("timeout")

@@ -32,6 +32,8 @@ pub struct Expect {
     pub attested: bool,
     /// The nonce that is given to `attest`.
     pub nonce: Option<String>,
+    /// What the machine hears: a clip in the programs' folder.
+    pub clip: Option<String>,
     /// Count instructions exactly: one takes one nanosecond, and the run repeats.
     pub exact: bool,
     /// What is typed on the console.
@@ -84,6 +86,7 @@ impl Default for Expect {
             root_of_trust: None,
             attested: false,
             nonce: None,
+            clip: None,
             exact: false,
             input: Vec::new(),
             bench: false,
