@@ -22,6 +22,7 @@ use protocols::model::{self, Reply, Request};
 use protocols::timer::Timer;
 use ring::{ChannelNotifier, Link};
 use sel4_microkit::{ChannelSet, Handler, Infallible, counters, memory_region_symbol, protection_domain, var};
+use static_cell::StaticCell;
 
 /// Turns without waiting that one notification can cause: sound is at most a ring full of blocks behind.
 const TURNS: usize = 4;
@@ -38,8 +39,12 @@ impl Machine for Hart {
     }
 }
 
+/// Frames, opinions and what was heard: too large for a usual stack.
+static SPOTTER: StaticCell<Spotter<'static>> = StaticCell::new();
+
 struct Domain {
-    spotter: Option<Spotter<'static>>,
+    /// `None` if its words or its memory are of no use.
+    spotter: Option<&'static mut Spotter<'static>>,
     machine: Hart,
     audio: Link<audio::Request, Block>,
     models: Link<Request, Reply>,
@@ -57,7 +62,7 @@ macro_rules! subscriber {
     };
 }
 
-#[protection_domain(stack_size = 0x8000)]
+#[protection_domain(stack_size = 0x6000)]
 fn init() -> Domain {
     let words = memory_region_symbol!(words: *mut u8);
     // SAFETY: the composer maps a region of this size there for as long as the program runs, and nobody writes it.
@@ -79,7 +84,7 @@ fn init() -> Domain {
         lines: Lines::new(),
     };
     match (Words::parse(words), History::new(data)) {
-        (Ok(words), Some(history)) => domain.spotter = Some(Spotter::new(words, history)),
+        (Ok(words), Some(history)) => domain.spotter = Some(SPOTTER.init_with(|| Spotter::new(words, history))),
         (Err(error), _) => domain.print(Level::Error, format_args!("{error}; listening to nothing")),
         (_, None) => domain
             .print(Level::Error, format_args!("the region shared with the model runner needs {REGION_BYTES} bytes")),
