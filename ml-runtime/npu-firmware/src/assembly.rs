@@ -75,12 +75,19 @@ global_asm!(
     vnsrl.wi  \tmp, \acc, 0
     vsetvli   zero, zero, e8, \quarter, ta, ma
     vnsrl.wi  \acc, \tmp, 0
-    vse8.v    \acc, (\out)
-    vsetvli   t6, zero, e32, \lmul, ta, ma
+    # The emulator stores by elements, so eight bytes at a time are cheaper where they come out even.
+    bnez      s9, 7f
+    vsetvli   zero, s8, e64, m1, ta, ma
+    vse64.v   \acc, (\out)
+    j         8f
+7:  vse8.v    \acc, (\out)
+8:  vsetvli   t6, zero, e32, \lmul, ta, ma
     .endm
 
     .macro enter
     addi    sp, sp, -64
+    sd      s8, 48(sp)
+    sd      s9, 56(sp)
     sd      s2, 0(sp)
     sd      s3, 8(sp)
     sd      s4, 16(sp)
@@ -93,6 +100,8 @@ global_asm!(
     ld      s5, 56(a0)
     ld      s6, 40(a0)
     ld      s7, 48(a0)
+    srli    s8, s5, 3
+    andi    s9, s5, 7
     .endm
 
     .macro leave
@@ -102,6 +111,8 @@ global_asm!(
     ld      s5, 24(sp)
     ld      s6, 32(sp)
     ld      s7, 40(sp)
+    ld      s8, 48(sp)
+    ld      s9, 56(sp)
     addi    sp, sp, 64
     ret
     .endm
@@ -493,25 +504,38 @@ pub fn copy_words(source: &[[u8; 4]], target: &mut [i32]) {
 /// # Safety
 /// There are `bytes` bytes to read at `source` and, apart from them, to write at `target`.
 unsafe fn copy_bytes(source: *const u8, target: *mut u8, bytes: usize) {
-    // SAFETY: reads and writes so many bytes, as the caller promises.
+    let words = bytes / 8;
+    // SAFETY: reads and writes `words` times eight bytes and then the rest, which is so many in all, as the caller promises.
+    // The hart loads and stores elements at any address; eight bytes at a time are eight times as fast in the emulator.
     unsafe {
         asm!(
             ".option push",
             ".option arch, +v",
             "beqz {n}, 3f",
             "2:",
-            "vsetvli {vl}, {n}, e8, m8, ta, ma",
-            "vle8.v v8, ({s})",
-            "vse8.v v8, ({t})",
+            "vsetvli {vl}, {n}, e64, m8, ta, ma",
+            "vle64.v v8, ({s})",
+            "vse64.v v8, ({t})",
+            "sub {n}, {n}, {vl}",
+            "slli {vl}, {vl}, 3",
             "add {s}, {s}, {vl}",
             "add {t}, {t}, {vl}",
-            "sub {n}, {n}, {vl}",
             "bnez {n}, 2b",
             "3:",
+            "beqz {rest}, 5f",
+            "4:",
+            "lbu {vl}, 0({s})",
+            "sb {vl}, 0({t})",
+            "addi {s}, {s}, 1",
+            "addi {t}, {t}, 1",
+            "addi {rest}, {rest}, -1",
+            "bnez {rest}, 4b",
+            "5:",
             ".option pop",
             s = inout(reg) source => _,
             t = inout(reg) target => _,
-            n = inout(reg) bytes => _,
+            n = inout(reg) words => _,
+            rest = inout(reg) bytes % 8 => _,
             vl = out(reg) _,
             out("v8") _, out("v9") _, out("v10") _, out("v11") _, out("v12") _, out("v13") _, out("v14") _, out("v15") _,
             options(nostack),

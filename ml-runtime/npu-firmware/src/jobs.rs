@@ -64,7 +64,7 @@ impl Jobs {
 
     /// Does what `command` says, and calls `beat` before each operator.
     pub fn run(&mut self, command: &Command, beat: impl FnMut()) -> Answer {
-        let (start_ticks, start) = (ticks(), instructions());
+        let (start_ticks, start, extra) = (ticks(), instructions(), self.vectors.extra_work);
         let mut answer = Answer { job: command.job, ..Answer::default() };
         (answer.status, answer.detail) = match command.operation {
             operation::RUN if command_fits(command, self.shared_bytes) => {
@@ -78,6 +78,7 @@ impl Jobs {
         };
         answer.ticks = ticks().wrapping_sub(start_ticks);
         answer.instructions = instructions().wrapping_sub(start);
+        answer.vector_work = answer.instructions + self.vectors.extra_work.wrapping_sub(extra);
         answer
     }
 

@@ -19,6 +19,8 @@ mod machine;
 mod start;
 #[cfg(feature = "machine")]
 mod vector;
+#[cfg(feature = "machine")]
+mod work;
 
 /// The firmware exists for its hart alone.
 #[cfg(not(feature = "machine"))]

@@ -8,6 +8,7 @@
 use ml_runtime::accelerate::{ConvLayer, DenseLayer, Factor, Kernels};
 
 use crate::assembly::{self, Channels, Dense, LANES, Line, Requantize, TILE_ROWS, Tile};
+use crate::work;
 
 /// Bytes of spread weights, or of a spread image.
 const WEIGHT_WORDS: usize = (1 << 20) / 4;
@@ -40,6 +41,8 @@ static mut SCRATCH: Scratch = Scratch {
 pub struct Vectors {
     /// Operators taken so far.
     pub taken: u32,
+    /// Vector registers that vector instructions worked on beyond the first one each, so far.
+    pub extra_work: u64,
     scratch: &'static mut Scratch,
 }
 
@@ -50,7 +53,7 @@ impl Vectors {
     /// There is no other value of this type.
     pub unsafe fn new() -> Self {
         // SAFETY: the only reference, as the caller promises; the memory is plain numbers, whatever they are.
-        Vectors { taken: 0, scratch: unsafe { &mut *(&raw mut SCRATCH) } }
+        Vectors { taken: 0, extra_work: 0, scratch: unsafe { &mut *(&raw mut SCRATCH) } }
     }
 }
 
@@ -94,27 +97,33 @@ fn fill_uniform(blocks: &mut [Channels], count: usize, factor: Factor, bias: Opt
 }
 
 /// How many lanes a layer's blocks have.
-fn lanes_for(channels: usize) -> usize {
+pub fn lanes_for(channels: usize) -> usize {
     if channels <= LANES / 2 { LANES / 2 } else { LANES }
+}
+
+impl Vectors {
+    /// Counts an operator, if it was taken; what it says is its extra work.
+    fn count(&mut self, taken: Option<usize>) -> bool {
+        self.taken += u32::from(taken.is_some());
+        self.extra_work += taken.unwrap_or(0) as u64;
+        taken.is_some()
+    }
 }
 
 impl Kernels for Vectors {
     fn conv(&mut self, layer: &ConvLayer<'_>, input: &[i8], output: &mut [i8]) -> bool {
-        let taken = conv(self.scratch, layer, input, output).is_some();
-        self.taken += u32::from(taken);
-        taken
+        let taken = conv(self.scratch, layer, input, output).map(|()| work::conv(&layer.window, output.len()));
+        self.count(taken)
     }
 
     fn depthwise(&mut self, layer: &ConvLayer<'_>, input: &[i8], output: &mut [i8]) -> bool {
-        let taken = depthwise(self.scratch, layer, input, output).is_some();
-        self.taken += u32::from(taken);
-        taken
+        let taken = depthwise(self.scratch, layer, input, output);
+        self.count(taken.map(|()| work::depthwise(&layer.window, input.len(), output.len())))
     }
 
     fn fully_connected(&mut self, layer: &DenseLayer<'_>, input: &[i8], output: &mut [i8]) -> bool {
-        let taken = dense(self.scratch, layer, input, output).is_some();
-        self.taken += u32::from(taken);
-        taken
+        let taken = dense(self.scratch, layer, input, output).map(|()| work::dense(layer.inputs, output.len()));
+        self.count(taken)
     }
 }
 

@@ -8,6 +8,7 @@
 pub mod alarm;
 pub mod attack;
 pub mod fakes;
+pub mod figures;
 pub mod raw;
 pub mod uart;
 pub mod verdict;

@@ -5,7 +5,6 @@
 #![no_std]
 #![no_main]
 
-use core::fmt;
 use core::ops::ControlFlow;
 use core::sync::atomic::{AtomicU8, Ordering};
 
@@ -15,16 +14,9 @@ use protocols::model_pack::{ModelPack, PackedModel, Sample};
 use ring::{Link, Span};
 use sel4_microkit::counters::rdinstret;
 use sel4_microkit::{ChannelSet, Handler, Infallible, memory_region_symbol, protection_domain, var};
+use test_pds::figures::{PerMac, short_name};
 use test_pds::{say, verdict};
 
-/// What the public models are called in the figures.
-const SHORT_NAMES: [(&str, &str); 5] = [
-    ("micro_speech_int8", "micro_speech"),
-    ("mlperf_ad01_int8", "ad"),
-    ("mlperf_kws_dscnn_int8", "kws"),
-    ("mlperf_vww_96_int8", "vww"),
-    ("mlperf_ic_resnet8_int8", "ic"),
-];
 /// What an output holds before the job, so that one that is not written does not look right.
 const RUBBISH: u8 = 0x55;
 
@@ -206,16 +198,6 @@ impl Observer for Profile {
     }
 }
 
-/// Instructions for each multiply-accumulate, to three places.
-struct PerMac(u64, u64);
-
-impl fmt::Display for PerMac {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let thousandths = (1000 * self.0 + self.1 / 2) / self.1;
-        write!(f, "{}.{:03}", thousandths / 1000, thousandths % 1000)
-    }
-}
-
 fn print_figures(name: &str, info: &ModelInfo, instructions: u64) {
     say!("bench ml_{name}_insns {instructions} instructions");
     if info.macs > 0 {
@@ -225,10 +207,6 @@ fn print_figures(name: &str, info: &ModelInfo, instructions: u64) {
     // Inputs and outputs lie where the client put them, outside the arena.
     say!("bench ml_{name}_edge_bytes {} bytes", info.input_bytes + info.output_bytes);
     say!("bench ml_{name}_tables_bytes {} bytes", info.persistent_bytes);
-}
-
-fn short_name(name: &'static str) -> &'static str {
-    SHORT_NAMES.iter().find(|(long, _)| *long == name).map_or(name, |(_, short)| short)
 }
 
 /// Where the tensors of a sample lie in the data region.

@@ -12,6 +12,7 @@ use protocols::model_pack::ModelPack;
 use sel4_microkit::counters::rdtime;
 use sel4_microkit::{Channel, ChannelSet, Handler, Infallible, memory_region_symbol, protection_domain, var};
 use test_pds::alarm::Alarm;
+use test_pds::figures::{PerMac, short_name};
 use test_pds::{TICKS_PER_MS, say, verdict};
 
 const COMPLETION: Channel = Channel::new(33);
@@ -217,6 +218,13 @@ impl Judge {
                 answer.vector_operators,
                 answer.operators
             );
+            let name = short_name(packed.name());
+            say!("bench ml_{name}_npu_insns {} instructions", self.instructions);
+            if answer.macs > 0 {
+                let per_mac = |count| PerMac(count, answer.macs);
+                say!("bench ml_{name}_npu_insns_per_mac {} instructions/MAC", per_mac(self.instructions));
+                say!("bench ml_{name}_npu_work_per_mac {} registers/MAC", per_mac(answer.vector_work));
+            }
             (self.model, self.sample, self.fastest_ticks) = (self.model + 1, 0, u64::MAX);
         }
         if self.model < self.pack.len() {
