@@ -118,8 +118,14 @@ fn pass(
     match behaviour {
         Behaviour::Good | Behaviour::Killed => to_host.write_all(&line(frame)),
         Behaviour::Slow => {
-            thread::sleep(Duration::from_millis(2500));
-            to_host.write_all(&line(frame))
+            // Replies overtake nothing: each is on its way for the same time.
+            let (bytes, mut to_host) = (line(frame), to_host.try_clone()?);
+            thread::spawn(move || {
+                thread::sleep(Duration::from_millis(2500));
+                // A machine that has ended needs no reply.
+                let _ = to_host.write_all(&bytes);
+            });
+            Ok(())
         }
         Behaviour::Garbage => {
             // Zeros among them end frames that never were.
