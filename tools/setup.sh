@@ -57,7 +57,6 @@ recent() { have "$1" && [ "$(minor "$1")" -ge $minimum ]; }
 
 have cc || need gcc libc6-dev
 { have qemu-system-riscv64 && have qemu-system-riscv32; } || need qemu-system-misc
-have qemu-system-riscv64 || need qemu-system-misc
 # Apps in C.
 have riscv64-unknown-elf-gcc || need gcc-riscv64-unknown-elf
 
