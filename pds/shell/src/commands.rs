@@ -113,6 +113,7 @@ pub const COMMANDS: &[Spec] = &[
     spec("rm", "PATH", "remove a file or an empty folder", &[Argument::Free], 1),
     spec("mkdir", "FOLDER", "make a folder", &[Argument::Free], 1),
     spec("mv", "PATH NEW", "rename or move a file or folder", &[Argument::Free, Argument::Free], 2),
+    spec("receive", "FILE", "receive a file from the terminal program, by XMODEM or YMODEM", &[Argument::Free], 1),
     spec("df", "", "the disk, and how full it is", &[], 0),
     spec(
         "kv",
@@ -139,7 +140,13 @@ pub const COMMANDS: &[Spec] = &[
     ),
     spec("start", "PD|APP", "start a protection domain that is stopped, or an app", &[Argument::Pd], 1),
     spec("apps", "", "installed apps: version, state, slot, publisher", &[], 0),
-    spec("install", "FILE", "install the app in a signed bundle on the disk", &[Argument::Free], 1),
+    spec(
+        "install",
+        "FILE|-",
+        "install the app in a signed bundle: on the disk, or - from the terminal program (XMODEM, YMODEM)",
+        &[Argument::Free],
+        1,
+    ),
     spec(
         "uninstall",
         "APP [erase]",
@@ -191,6 +198,10 @@ pub enum Command<'a> {
     },
     /// `jobs`
     Jobs(jobs::Action<'a>),
+    /// `receive`
+    Receive(&'a str),
+    /// `install -`
+    ReceiveApp,
     /// `ls` and its kin; names and text are in the words
     Storage(storage::Action),
     /// `attest`; without a nonce, one is made.
@@ -320,6 +331,7 @@ pub fn parse(words: &Words) -> Result<Command<'_>, CommandError<'_>> {
         "rm" => Command::Storage(storage::Action::Remove),
         "mkdir" => Command::Storage(storage::Action::MakeFolder),
         "mv" => Command::Storage(storage::Action::Move),
+        "receive" => Command::Receive(needed),
         "df" => Command::Storage(storage::Action::DiskInfo),
         "kv" => {
             let wanted = "one of: read write delete list";
@@ -355,6 +367,7 @@ pub fn parse(words: &Words) -> Result<Command<'_>, CommandError<'_>> {
         "stop" => Command::Stop(needed),
         "start" => Command::Start(needed),
         "apps" => Command::Apps(op::LIST, "", 0),
+        "install" if needed == "-" => Command::ReceiveApp,
         "install" => Command::Apps(op::INSTALL, needed, 0),
         "uninstall" => match second {
             None => Command::Apps(op::UNINSTALL, needed, 0),

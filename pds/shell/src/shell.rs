@@ -27,6 +27,7 @@ mod apps;
 mod files;
 mod jobs;
 mod keywords;
+mod transfer;
 mod trust;
 mod waiting;
 
@@ -118,6 +119,12 @@ enum Activity {
     },
     /// Showing what the storage service sent, row by row.
     ShowingStored,
+    /// Receiving a file from the terminal.
+    Receiving {
+        stage: transfer::Stage,
+        request: u32,
+        give_up_us: u64,
+    },
     /// Waiting for the keyword spotter.
     AskingKeywords {
         token: u32,
@@ -176,6 +183,8 @@ pub struct Shell<'a> {
     activity: Activity,
     /// The command about files or keys that runs, or ran last.
     storage: Job,
+    /// The file that is received, or was last.
+    transfer: transfer::Transfer,
     /// What the root of trust answered last.
     rot_reply: Reply,
     /// The input line on the screen is up to date.
@@ -203,6 +212,7 @@ impl<'a> Shell<'a> {
             frames: Vec::new(),
             activity: Activity::Idle,
             storage: Job::new(),
+            transfer: transfer::Transfer::new(),
             rot_reply: NO_REPLY,
             view_shown: false,
             tokens: 0,
@@ -255,6 +265,7 @@ impl<'a> Shell<'a> {
             | Activity::AskingNpu { give_up_us, .. }
             | Activity::AskingApps { give_up_us, .. }
             | Activity::AskingStorage { give_up_us, .. }
+            | Activity::Receiving { give_up_us, .. }
             | Activity::AskingKeywords { give_up_us, .. }
             | Activity::AskingRot { give_up_us, .. }
             | Activity::PoweringOff { give_up_us, .. } => Some(*give_up_us),
@@ -283,7 +294,7 @@ impl<'a> Shell<'a> {
     fn keep_keys(&mut self, bytes: &[u8]) {
         let busy = !self.is_reading();
         for byte in bytes {
-            if busy && *byte == CANCEL_BYTE {
+            if busy && *byte == CANCEL_BYTE && !matches!(self.activity, Activity::Receiving { .. }) {
                 self.keys.clear();
                 self.cancelled = true;
             } else {
@@ -483,6 +494,8 @@ impl<'a> Shell<'a> {
             Command::Restart(name) if !self.is_pd(name) => self.control_app("restart", name, world),
             Command::Stop(name) if !self.is_pd(name) => self.control_app("stop", name, world),
             Command::Start(name) if !self.is_pd(name) => self.control_app("start", name, world),
+            Command::Receive(path) => self.receive_file(path, false, world),
+            Command::ReceiveApp => self.receive_file("", true, world),
             Command::Apps(number, text, argument) => self.ask_apps(number, text, argument, world),
             Command::Restart(name) => self.control("restart", op::RESTART, name, world),
             Command::Stop(name) => self.control("stop", op::STOP, name, world),

@@ -8,7 +8,7 @@ use protocols::model;
 use protocols::model_pack;
 use protocols::npu;
 use protocols::rot;
-use protocols::storage::{Ask, ClientError, Event};
+use protocols::storage::{self, Ask, ClientError, Event};
 use protocols::supervisor::{Answer, ChildStats, Request, State, op, result};
 use protocols::system_table::*;
 use shell::reports::Facts;
@@ -766,4 +766,92 @@ fn a_runner_that_is_coming_up_is_waited_for() {
         assert_eq!(session.pass(2_000_000), [text]);
         session.machine.runner_trouble = None;
     }
+}
+
+/// The storage service's answer to what it was asked last.
+fn storage_answers(session: &mut Session, code: u32) -> Vec<String> {
+    let request = storage::Request { id: session.machine.storage_asked.len() as u32, ..Default::default() };
+    session.machine.storage_events.push_back((Event::Reply(storage::Reply::new(&request, code), 0), Vec::new()));
+    session.settle();
+    std::mem::take(&mut session.machine.printed)
+}
+
+/// What went over the line as it is since the last time.
+fn raw(session: &mut Session) -> Vec<u8> {
+    let controls = std::mem::take(&mut session.machine.controls);
+    controls.iter().filter(|entry| entry.kind == kind::RAW).flat_map(|entry| entry.text().to_vec()).collect()
+}
+
+fn block(number: u8, data: &[u8], filling: u8) -> Vec<u8> {
+    let mut padded = data.to_vec();
+    padded.resize(128, filling);
+    let crc = xmodem::CRC.checksum(&padded).to_be_bytes();
+    [&[xmodem::SOH, number, !number][..], &padded, &crc].concat()
+}
+
+const END: &[u8] = &[xmodem::EOT, xmodem::EOT];
+
+#[test]
+fn a_file_is_received_block_by_block() {
+    let mut session = session();
+    assert_eq!(session.run("receive in/file.bin"), [""; 0]);
+    assert!(session.machine.storage_asked[0].contains("receive: 0"));
+    assert!(raw(&mut session).is_empty(), "the terminal is taken only when there is a file");
+    assert!(storage_answers(&mut session, storage::code::DONE)[0].starts_with("send the file"));
+    assert!(session.machine.controls.iter().any(|entry| entry.kind == kind::RAW_BEGIN));
+    assert_eq!(raw(&mut session), b"C");
+    // A key that cancels commands is data here.
+    session.type_bytes(&block(0, b"name\x003", 0));
+    assert_eq!(raw(&mut session), [xmodem::ACK, b'C']);
+    session.type_bytes(&block(1, b"\x03\r\x1a", 0x1a));
+    assert!(raw(&mut session).is_empty(), "it is on the disk before it is acknowledged");
+    assert_eq!(session.machine.storage_asked.len(), 2);
+    storage_answers(&mut session, storage::code::DONE);
+    assert_eq!(raw(&mut session), [xmodem::ACK]);
+    session.type_bytes(END);
+    session.type_bytes(&block(0, b"", 0));
+    assert!(session.machine.controls.iter().any(|entry| entry.kind == kind::RAW_END));
+    assert_eq!(session.pass(0), ["in/file.bin: 3 bytes received"]);
+    assert_eq!(session.run("echo back"), ["back"]);
+}
+
+#[test]
+fn an_app_is_received_and_installed() {
+    let mut session = session();
+    session.run("install -");
+    storage_answers(&mut session, storage::code::DONE);
+    session.type_bytes(&block(1, b"bundle", xmodem::PADDING));
+    storage_answers(&mut session, storage::code::DONE);
+    session.type_bytes(END);
+    assert_eq!(session.pass(0), ["received.klb: 6 bytes received, without XMODEM's filling"]);
+    storage_answers(&mut session, storage::code::DONE);
+    let request = session.machine.apps_requests.pop().unwrap();
+    assert_eq!((request.op, request.text()), (apps::op::INSTALL, "received.klb"));
+}
+
+#[test]
+fn a_transfer_that_fails_gives_the_terminal_back() {
+    let mut session = session();
+    session.run("receive file");
+    assert_eq!(storage_answers(&mut session, storage::code::NO_DISK), ["receive: file: there is no disk"]);
+    assert!(raw(&mut session).is_empty());
+
+    session.run("receive file");
+    storage_answers(&mut session, storage::code::DONE);
+    session.type_bytes(b"\x03");
+    assert_eq!(session.pass(0), ["receive: interrupted"]);
+    assert!(raw(&mut session).ends_with(xmodem::CANCEL));
+    assert!(session.machine.storage_asked.last().unwrap().contains("102, 105, 108, 101"), "the file is removed");
+
+    session.run("receive file");
+    storage_answers(&mut session, storage::code::DONE);
+    session.type_bytes(&block(1, b"x", 0));
+    assert_eq!(storage_answers(&mut session, storage::code::FULL), ["receive: file: the disk is full"]);
+
+    session.run("receive file");
+    storage_answers(&mut session, storage::code::DONE);
+    for _ in 0..20 {
+        session.pass(3_000_000);
+    }
+    assert_eq!(session.run("echo back"), ["back"]);
 }

@@ -75,7 +75,8 @@ pub struct Receiver {
     /// Data and the two bytes of the CRC.
     block: [u8; MAX_DATA + 2],
     stored_length: usize,
-    expected: u8,
+    /// Number of the block before the next one, modulo 256.
+    last: u8,
     size: Option<u64>,
     received: u64,
     name: [u8; MAX_NAME],
@@ -94,14 +95,15 @@ impl Default for Receiver {
 }
 
 impl Receiver {
-    /// A transfer that has not begun. Call [`Receiver::silence`] at once: it answers with the first invitation.
+    /// A transfer that has not begun. Call [`Receiver::silence`] at once: it answers with the first invitation. All zeros,
+    /// so that a static one takes no room in a program.
     pub const fn new() -> Self {
         Self {
             phase: Phase::Inviting,
             place: Place::Start,
             block: [0; MAX_DATA + 2],
             stored_length: 0,
-            expected: 1,
+            last: 0,
             size: None,
             received: 0,
             name: [0; MAX_NAME],
@@ -227,17 +229,17 @@ impl Receiver {
             Phase::Closing if number == 0 => self.finish(&[ACK]),
             // The acknowledgement of the header was lost.
             Phase::Blocks if number == 0 && self.named && self.received == 0 => Step::Send(&[ACK, INVITE]),
-            Phase::Inviting | Phase::Blocks if number == self.expected => {
+            Phase::Inviting | Phase::Blocks if number == self.last.wrapping_add(1) => {
                 let left = self.size.map_or(u64::MAX, |size| size - self.received);
                 self.stored_length = left.min(length as u64) as usize;
                 self.received += self.stored_length as u64;
-                self.expected = self.expected.wrapping_add(1);
+                self.last = number;
                 self.phase = Phase::Storing { header: false };
                 Step::Store
             }
             // The last acknowledgement was lost, and the block is here already.
-            Phase::Blocks if number == self.expected.wrapping_sub(1) => Step::Send(&[ACK]),
-            _ => self.fail(Error::OutOfOrder { expected: self.expected, got: number }),
+            Phase::Blocks if number == self.last => Step::Send(&[ACK]),
+            _ => self.fail(Error::OutOfOrder { expected: self.last.wrapping_add(1), got: number }),
         }
     }
 

@@ -66,6 +66,9 @@ impl Shell<'_> {
             }
             Activity::AskingApps { token, give_up_us } => return self.take_apps_answer(token, give_up_us, world),
             Activity::AskingStorage { request, give_up_us } => return self.await_storage(request, give_up_us, world),
+            Activity::Receiving { stage, request, give_up_us } => {
+                return self.go_on_receiving(stage, request, give_up_us, world);
+            }
             Activity::AskingKeywords { token, give_up_us } => {
                 if !self.take_keywords(token, world) {
                     if now < give_up_us {
