@@ -83,6 +83,7 @@ help: ## What one can type here
 	@echo "  MICROKIT_SDK=DIR              compose for seL4 with an official Microkit 2.3 SDK"
 	@echo "  TOOLCHAIN=$(TOOLCHAIN)                auto, prebuilt (rustup) or build-std (Debian's rustc-web)"
 	@echo "  SYSTEM=$(SYSTEM)             the system description"
+	@echo "  SERIAL=pty                    the console for a terminal program (and files by XMODEM) instead of this terminal"
 	@echo "  CLIP=FILE.wav                 what the emulated board hears; CLIP= for nothing"
 
 $(toolchain): tools/setup.sh
@@ -134,7 +135,7 @@ image: pds $(if $(MICROKIT_SDK),,sdk) ## Compose the image of a board, for the b
 .PHONY: run
 run: image $(if $(npu_option),npu-firmware) $(if $(has_rot),rot) $(if $(disk_option),$(disk)) ## Build, boot in the emulator, do the main job, open the console
 	$(call say,booting)
-	@$(kinglet) run $(image) --board $(board) $(npu_option) $(rot_option) $(disk_option) $(if $(CLIP),--clip '$(CLIP)')
+	@$(kinglet) run $(image) --board $(board) $(npu_option) $(rot_option) $(disk_option) $(if $(CLIP),--clip '$(CLIP)') $(if $(SERIAL),--serial '$(SERIAL)')
 
 # What is on a new disk: a folder's files, the apps' bundles in install/ (one of them altered, to be refused), and the files that
 # they find in their own folders.

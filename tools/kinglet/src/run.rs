@@ -43,6 +43,9 @@ pub struct Args {
     clip: Option<PathBuf>,
     #[command(flatten)]
     rot: boot::Options,
+    /// At a terminal: where the console's serial line goes instead, as the emulator names it: `pty` for a terminal program
+    #[arg(long)]
+    serial: Option<String>,
     /// Wait for a debugger before the first instruction
     #[arg(long)]
     debugger: bool,
@@ -171,7 +174,7 @@ fn command_line(
     if interactive {
         for index in 1..line.len() {
             if line[index - 1] == "-serial" && line[index] == "stdio" {
-                line[index] = "mon:stdio".into();
+                line[index] = args.serial.clone().unwrap_or_else(|| "mon:stdio".into());
             }
         }
         if let Some(monitor) = line.iter().position(|part| part == "-monitor") {
@@ -377,6 +380,7 @@ mod tests {
             disk: "none".into(),
             clip: None,
             rot: boot::Options::default(),
+            serial: None,
             debugger: false,
             raw: false,
             pass: Vec::new(),
