@@ -63,7 +63,7 @@ const CHANGES: [Change; 13] = [
         from: r#"<end pd="shell" name="models" />"#,
         to: r#"<end pd="shell" name="modles" />"#,
         at: r#"<link bytes="0x2000" data="0x10000" window="npu"><end pd="shell""#,
-        says: "'shell' has no link 'modles'; it has: console, models, npu, supervisor; did you mean 'models'?",
+        says: "'shell' has no link 'modles'; it has: apps, console, keywords, models, npu, rot, storage, supervisor; did you mean 'models'?",
     },
     Change {
         from: r#"<link bytes="0x3000"><end pd="uart""#,
