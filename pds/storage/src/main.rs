@@ -26,6 +26,13 @@ use storage::service::{Client, Mounts, SCRATCH_BYTES, Server};
 use storage::{DiskError, Error};
 
 static MOUNTS: ConstStaticCell<Mounts> = ConstStaticCell::new(Mounts::new());
+/// The first two are privileged.
+static CLIENTS: ConstStaticCell<[Client; 4]> = ConstStaticCell::new([
+    Client::new("client0", true),
+    Client::new("client1", true),
+    Client::new("client2", false),
+    Client::new("client3", false),
+]);
 
 /// The one timer that is used.
 const PATIENCE: usize = 0;
@@ -88,10 +95,10 @@ macro_rules! shared_bytes {
 }
 
 macro_rules! add_client {
-    ($server:ident, $slot:literal, $privileged:literal, $name:ident, $data:ident, $size:ident) => {
+    ($server:ident, $slot:literal, $client:ident, $name:ident, $data:ident, $size:ident) => {
         let link = ring::link!($name: Reply, Request, PROTOCOL, VERSION);
         if let Some(link) = link.unwrap_or_else(|error| panic!("{}: {error}", stringify!($name))) {
-            $server.add($slot, Client::new(stringify!($name), $privileged), link, shared_bytes!($data, $size));
+            $server.add($slot, $client, link, shared_bytes!($data, $size));
         }
     };
 }
@@ -110,10 +117,11 @@ fn init() -> Domain {
         BlockClient::new(link, data, Waiter { timer, armed: false, times_left: 0 })
     });
     let mut server = Server::new(disk, MOUNTS.take(), scratch);
-    add_client!(server, 0, true, client0, client0_data, client0_data_size);
-    add_client!(server, 1, true, client1, client1_data, client1_data_size);
-    add_client!(server, 2, false, client2, client2_data, client2_data_size);
-    add_client!(server, 3, false, client3, client3_data, client3_data_size);
+    let [state0, state1, state2, state3] = CLIENTS.take();
+    add_client!(server, 0, state0, client0, client0_data, client0_data_size);
+    add_client!(server, 1, state1, client1, client1_data, client1_data_size);
+    add_client!(server, 2, state2, client2, client2_data, client2_data_size);
+    add_client!(server, 3, state3, client3, client3_data, client3_data_size);
     let console = ring::link!(console: FromClient, FromConsole, console::PROTOCOL, console::VERSION).ok().flatten();
     let to_say = server.look().err();
     let mut domain = Domain { server, console, to_say };

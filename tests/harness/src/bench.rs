@@ -103,7 +103,7 @@ pub fn firmware_instructions(board: &Board, programs: &Path, output: &Path) -> R
     let flat = output.join("firmware_probe.bin");
     std::fs::write(&flat, code.data().map_err(|why| context(&why))?).map_err(|why| context(&why))?;
     let expect = Expect { exact: true, ..Expect::default() };
-    let outcome = emulator::boot(board, &flat, programs, &expect, None)?;
+    let outcome = emulator::boot(board, &flat, programs, None, &expect, None)?;
     let number = outcome.lines.iter().find_map(|line| line.strip_prefix("firmware instructions 0x"));
     number
         .and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok())
@@ -120,6 +120,7 @@ mod tests {
         let outcome = |lines: &[&str]| Outcome {
             lines: lines.iter().map(|line| line.to_string()).collect(),
             exit: None,
+            killed: false,
             awaited: None,
         };
         let figures = collect(&[outcome(&lines)], 40).unwrap();

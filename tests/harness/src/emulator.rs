@@ -43,6 +43,8 @@ pub struct Outcome {
     pub lines: Vec<String>,
     /// Its exit code; `None` when it had to be stopped.
     pub exit: Option<i32>,
+    /// It was killed because it printed what it was to be killed at.
+    pub killed: bool,
     /// What it did not print, and the next input waited for.
     pub awaited: Option<String>,
 }
@@ -82,6 +84,7 @@ pub fn boot(
     board: &Board,
     image: &Path,
     programs: &Path,
+    disk: Option<&str>,
     expect: &Expect,
     instead: Option<Vec<String>>,
 ) -> Result<Outcome, String> {
@@ -89,13 +92,15 @@ pub fn boot(
     let firmware = programs.join("npu-firmware.elf").display().to_string();
     let line = board.emulator.command.iter().chain(expect.exact.then_some(&board.emulator.exact).into_iter().flatten());
     let line = line.chain(expect.accelerator.then_some(&board.emulator.accelerator).into_iter().flatten());
+    let line = line.chain(disk.iter().flat_map(|_| &board.emulator.disk));
+    let disk = disk.unwrap_or_default();
     // Nothing is at the other end of that line.
     let line = line.chain(expect.root_of_trust_line.then_some(&board.emulator.root_of_trust).into_iter().flatten());
     let line = line.chain(expect.clip.iter().flat_map(|_| &board.emulator.clip));
     let clip = programs.join(expect.clip.as_deref().unwrap_or_default()).display().to_string();
     let fill = |part: &String| {
         let part = part.replace("{image}", &image).replace("{npu}", &firmware);
-        part.replace("{rot}", "null").replace("{clip}", &clip)
+        part.replace("{rot}", "null").replace("{clip}", &clip).replace("{disk}", disk)
     };
     let command: Vec<String> = instead.unwrap_or_else(|| line.map(fill).collect());
     // The limit holds whatever becomes of this program, and for an emulator that does not listen to signals.
@@ -112,10 +117,17 @@ pub fn boot(
     let mut typist = Typist::new(&expect.input);
     let mut printed = Vec::new();
     let mut buffer = [0; 4096];
+    let mut killed = false;
     // The console stays open to the end: closed, it would be the end of the guest's input.
     while let Ok(count @ 1..) = output.read(&mut buffer) {
         if printed.len() < MOST_OUTPUT_BYTES {
             printed.extend_from_slice(&buffer[..count]);
+        }
+        if let Some(text) = expect.kill_at.as_ref().filter(|_| !killed)
+            && printed.windows(text.len()).any(|part| part == text.as_bytes())
+        {
+            killed = true;
+            kill(emulator.id())?;
         }
         while let Some(text) = typist.next(&printed) {
             // A machine that has ended reads nothing; its exit code tells.
@@ -126,7 +138,14 @@ pub fn boot(
     let text = String::from_utf8_lossy(&printed);
     let lines = text.split('\n').map(|line| line.trim_end_matches('\r').to_string()).collect();
     let awaited = typist.inputs.first().map(|input| input.after.clone());
-    Ok(Outcome { lines, exit: status.code().filter(|code| !TIMED_OUT.contains(code)), awaited })
+    let awaited = awaited.filter(|_| !killed);
+    Ok(Outcome { lines, exit: status.code().filter(|code| !TIMED_OUT.contains(code)), killed, awaited })
+}
+
+/// Ends `timeout` and the emulator, which are a process group of their own, at once: neither can do anything about it.
+fn kill(group: u32) -> Result<(), String> {
+    let status = Command::new("sh").args(["-c", &format!("kill -KILL -{group}")]).status();
+    status.map(|_| ()).map_err(|why| format!("sh: {why}"))
 }
 
 /// Types each input once what it waits for is printed, after what the one before waited for.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use crate::disk::Disk;
 use crate::emulator::Outcome;
 use crate::trust::Behaviour;
 
@@ -36,6 +37,12 @@ pub struct Expect {
     pub clip: Option<String>,
     /// Count instructions exactly: one takes one nanosecond, and the run repeats.
     pub exact: bool,
+    /// The disk that is attached, on boards that have one.
+    pub disk: Option<Disk>,
+    /// The machine is killed, without a warning, once it has printed this; its exit code then says nothing.
+    pub kill_at: Option<String>,
+    /// What is expected, and typed, when it is booted once more with the same disk.
+    pub then: Option<Box<Expect>>,
     /// What is typed on the console.
     pub input: Vec<Input>,
     /// A benchmark: its lines `bench NAME VALUE UNIT` are figures.
@@ -88,6 +95,9 @@ impl Default for Expect {
             nonce: None,
             clip: None,
             exact: false,
+            disk: None,
+            kill_at: None,
+            then: None,
             input: Vec::new(),
             bench: false,
             only_built_in: false,
@@ -133,6 +143,7 @@ impl Expect {
             return Err(format!("it did not print \"{text}\", after which something was to be typed"));
         }
         match outcome.exit {
+            _ if outcome.killed => Ok(()),
             None => Err(format!("it did not end within {} s", self.timeout_s)),
             Some(code) if code != self.exit => Err(format!("it ended with code {code}, expected {}", self.exit)),
             Some(_) => Ok(()),
@@ -145,7 +156,7 @@ mod tests {
     use super::*;
 
     fn outcome(lines: &[&str], exit: Option<i32>) -> Outcome {
-        Outcome { lines: lines.iter().map(|line| line.to_string()).collect(), exit, awaited: None }
+        Outcome { lines: lines.iter().map(|line| line.to_string()).collect(), exit, killed: false, awaited: None }
     }
 
     #[test]

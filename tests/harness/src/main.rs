@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod disk;
 mod emulator;
 mod expect;
 mod trust;
@@ -195,27 +196,47 @@ fn run_one(args: &Args, board: &Board, test: &Test) -> Result<Outcome, String> {
         Image::Composed(folder) => compose(args, &test.name, folder)?,
         Image::Ready(image) => image.clone(),
     };
+    let disk = test.expect.disk.map(|disk| disk.make(&args.kinglet, &args.output, &test.name)).transpose()?;
+    let (mut stage, mut last) = (Some(&test.expect), None);
+    let mut console = args.output.join(format!("{}.console", test.name));
+    while let Some(expect) = stage {
+        last = Some(run_stage(args, board, test, &image, expect, disk.as_deref(), &console)?);
+        stage = expect.then.as_deref();
+        console.set_extension("then.console");
+    }
+    last.ok_or_else(|| "nothing was booted".into())
+}
+
+/// Boots once, and holds that against what is expected of it.
+fn run_stage(
+    args: &Args,
+    board: &Board,
+    test: &Test,
+    image: &Path,
+    expect: &Expect,
+    disk: Option<&str>,
+    console: &Path,
+) -> Result<Outcome, String> {
     // The whole system is composed for all that the board has.
     let whole = matches!(test.image, Image::Ready(_));
     let expect = Expect {
-        accelerator: test.expect.accelerator || whole && board.has("npu"),
-        root_of_trust_line: test.expect.root_of_trust_line || whole && board.has("rot"),
-        ..test.expect.clone()
+        accelerator: expect.accelerator || whole && board.has("npu"),
+        root_of_trust_line: expect.root_of_trust_line || whole && board.has("rot"),
+        ..expect.clone()
     };
     let trust = expect.root_of_trust.map(|behaviour| {
         let folder = args.output.join(format!("{}.rot", test.name));
         trust::start(behaviour, &args.kinglet, &args.programs[0].join("rot-firmware.elf"), folder)
     });
     let trust = trust.transpose()?;
-    let runner = trust.as_ref().map(|trust| runner(args, &image, trust));
-    let outcome = emulator::boot(board, &image, &args.programs[0], &expect, runner)?;
-    let console = args.output.join(format!("{}.console", test.name));
-    std::fs::write(&console, outcome.lines.join("\n")).map_err(|why| format!("{}: {why}", console.display()))?;
-    let judged = test.expect.judge(&outcome, &args.config).and_then(|()| match &trust {
+    let runner = trust.as_ref().map(|trust| runner(args, image, trust));
+    let outcome = emulator::boot(board, image, &args.programs[0], disk, &expect, runner)?;
+    std::fs::write(console, outcome.lines.join("\n")).map_err(|why| format!("{}: {why}", console.display()))?;
+    let judged = expect.judge(&outcome, &args.config).and_then(|()| match &trust {
         Some(trust) if expect.attested => {
             let mut arguments = given(args);
             arguments.extend(expect.nonce.iter().flat_map(|nonce| ["--nonce".into(), nonce.clone()]));
-            trust::verify(&args.kinglet, &arguments, &image, &console, &trust.folder)
+            trust::verify(&args.kinglet, &arguments, image, console, &trust.folder)
         }
         _ => Ok(()),
     });

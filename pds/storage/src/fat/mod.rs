@@ -74,7 +74,8 @@ impl Volume {
     /// # Errors
     /// [`Error::NotFormatted`], or the disk's.
     pub fn open(&mut self, disk: &mut impl Sectors, sectors: u64) -> Result<(), Error> {
-        (self.geometry, self.table, self.place) = (Geometry::NONE, Table::new(), (0, 0, 0));
+        self.table.forget();
+        (self.geometry, self.place) = (Geometry::NONE, (0, 0, 0));
         if sectors == 0 {
             return Err(Error::NotFormatted);
         }

@@ -40,6 +40,11 @@ impl Table {
         Self { window: [0; WINDOW * SECTOR], start: None, dirty: 0, hint: 0, free: None }
     }
 
+    /// Forgets everything, what was not written out too.
+    pub fn forget(&mut self) {
+        (self.start, self.dirty, self.hint, self.free) = (None, 0, 0, None);
+    }
+
     /// Writes all copies of what changed.
     pub fn write_back(&mut self, disk: &mut impl Sectors, geometry: &Geometry) -> Result<(), Error> {
         let Some(start) = self.start else { return Ok(()) };

@@ -17,7 +17,7 @@ pub const MAX_BLOCKS: usize = 65_536;
 /// Blocks of the longest record.
 const MAX_CHAIN: usize = (size_of::<Names>() + MAX_SPACE_NAME + MAX_KEY + MAX_VALUE).div_ceil(PAYLOAD);
 /// Sectors that are read at once when the store is opened.
-const WINDOW: usize = 16;
+const WINDOW: usize = 8;
 
 const _: () = assert!(size_of::<Names>() + MAX_SPACE_NAME + MAX_KEY <= PAYLOAD, "names lie in the first block");
 
@@ -105,9 +105,10 @@ impl Store {
     /// # Errors
     /// When the disk fails.
     pub fn open(&mut self, disk: &mut impl Sectors, sectors: u64, read_only: bool) -> Result<Open, Error> {
-        self.entries = [None; MAX_KEYS];
-        self.spaces = [const { Vec::new() }; MAX_SPACES];
-        self.used = [0; MAX_BLOCKS / 64];
+        // In place: copies of these would be most of a stack.
+        self.entries.fill(None);
+        self.spaces.iter_mut().for_each(Vec::clear);
+        self.used.fill(0);
         self.blocks = sectors.min(MAX_BLOCKS as u64) as u32;
         (self.blocks_used, self.next_record, self.cursor, self.zeroed) = (0, 1, 0, false);
         self.opened = Open::default();

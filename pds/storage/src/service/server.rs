@@ -16,7 +16,7 @@ const IN_A_ROW: usize = 4;
 struct Served<'a, N> {
     link: Link<Reply, Request, N>,
     data: &'a [AtomicU8],
-    client: Client,
+    client: &'a mut Client,
 }
 
 /// The service and its clients.
@@ -34,7 +34,7 @@ impl<'a, D: Sectors, N: Notify> Server<'a, D, N> {
     }
 
     /// Adds a client in slot `slot`.
-    pub fn add(&mut self, slot: usize, client: Client, link: Link<Reply, Request, N>, data: &'a [AtomicU8]) {
+    pub fn add(&mut self, slot: usize, client: &'a mut Client, link: Link<Reply, Request, N>, data: &'a [AtomicU8]) {
         if let Some(place) = self.clients.get_mut(slot) {
             *place = Some(Served { link, data, client });
         }
