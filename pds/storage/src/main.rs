@@ -103,7 +103,7 @@ macro_rules! add_client {
     };
 }
 
-#[protection_domain(stack_size = 0x10000)]
+#[protection_domain(stack_size = 0x8000)]
 fn init() -> Domain {
     let scratch = memory_region_symbol!(scratch: *mut [u8; SCRATCH_BYTES]);
     // SAFETY: the composer maps a region of this size there, for this program alone and for as long as it runs; `init` runs once a
