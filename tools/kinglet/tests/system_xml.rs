@@ -63,7 +63,7 @@ const CHANGES: [Change; 13] = [
         from: r#"<end pd="shell" name="models" />"#,
         to: r#"<end pd="shell" name="modles" />"#,
         at: r#"<link bytes="0x2000" data="0x10000" window="npu"><end pd="shell""#,
-        says: "'shell' has no link 'modles'; it has: apps, console, keywords, models, npu, rot, storage, supervisor; did you mean 'models'?",
+        says: "'shell' has no link 'modles'; it has: …; did you mean 'models'?",
     },
     Change {
         from: r#"<link bytes="0x3000"><end pd="uart""#,
@@ -166,6 +166,9 @@ fn one_change_and_it_does_not_fit() {
             (changed[..at].matches('\n').count() + 1, at - changed[..at].rfind('\n').map_or(0, |end| end + 1) + 1);
         let (accepted, said) = check(&format!("change{index}"), &changed);
         let expected = format!("kinglet: system.xml:{row}:{column}: {}", change.says);
-        assert!(!accepted && said.contains(&expected), "expected\n{expected}\nbut\n{said}");
+        // What else there is, of which there is more with time, is left open: `…`.
+        let (start, end) = expected.split_once('…').unwrap_or((&expected, ""));
+        let right = said.lines().any(|line| line.contains(start) && line.ends_with(end));
+        assert!(!accepted && right, "expected\n{expected}\nbut\n{said}");
     }
 }
