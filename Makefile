@@ -24,6 +24,8 @@ board := $(notdir $(board_dir))
 machine := $(or $(shell sed -n 's/^like = "\(.*\)"$$/\1/p' $(board_dir)/board.toml),$(board))
 # The accelerator's firmware, where the board has one.
 npu_option = $(if $(shell grep -x '\[devices.npu\]' $(board_dir)/board.toml),--npu $(npu_firmware))
+# The key that signs the apps is made at first use and never leaves build/.
+apps_key := $(build)/keys/development
 # The disk, where the board has one: kept between runs.
 disk := $(build)/$(board)/disk.img
 DISK_DIR ?= disk
@@ -204,15 +206,16 @@ define build_c_app
 	$(apps_environment) $(CARGO) rustc $(cargo_options) $(BUILD_STD) --release --target $(pd_target) -p sdk-c --bin c-app --features app \
 		-- $$objects && cp -f $(apps_programs)/c-app $(apps_programs)/$$app
 endef
-# The key that signs them is made at first use and never leaves build/.
-apps_key := $(build)/keys/development
+$(apps_key): | tools
+	@mkdir -p $(dir $@)
+	@$(kinglet) bundle keygen $@ >/dev/null
+
 .PHONY: apps
-apps: tools ## Build the apps of apps/ into signed bundles: build/apps/NAME.klb
+apps: tools $(apps_key) ## Build the apps of apps/ into signed bundles: build/apps/NAME.klb
 	$(call say,building the apps: $(apps))
 	@$(build_apps) $(addprefix -p ,$(apps_in_rust)) --features $(call join_commas,$(addsuffix /app,$(apps_in_rust)))
-	@mkdir -p $(build)/apps $(dir $(apps_key))
+	@mkdir -p $(build)/apps
 	@for app in $(apps_in_c); do $(build_c_app) || exit 1; done
-	@[ -e $(apps_key) ] || $(kinglet) bundle keygen $(apps_key) >/dev/null
 	@for app in $(apps); do $(kinglet) bundle pack $$(ls apps/$$app/app.toml apps/sdk-c/apps/$$app/app.toml 2>/dev/null) --program $(apps_programs)/$$app \
 		--key $(apps_key) --output $(build)/apps/$$app.klb || exit 1; done
 	@cp $(build)/apps/hello.klb $(build)/apps/tampered.klb
