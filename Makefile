@@ -36,7 +36,7 @@ CLIP ?= $(if $(shell grep -x '\[devices.audio\]' $(board_dir)/board.toml),ml-run
 
 # The root of trust's firmware and the folder with its flash, where the board has one; ROT=no boots without.
 has_rot := $(shell grep -lx '\[devices.rot\]' $(board_dir)/board.toml)
-rot_option = $(if $(has_rot),$(if $(filter no,$(ROT)),--no-rot,--rot $(rot_firmware) --rot-state $(build)/rot))
+rot_option = $(if $(has_rot),$(if $(filter no,$(ROT)),--no-rot,--rot $(rot_firmware) --rot-state $(build)/rot --enroll $(apps_key).pub))
 out := $(build)/$(board)/$(CONFIG)$(if $(MICROKIT_SDK),-sel4)
 sdk := $(build)/sdk
 image := $(out)/kinglet.img
@@ -135,9 +135,10 @@ image: pds $(if $(MICROKIT_SDK),,sdk) ## Compose the image of a board, for the b
 		--search-path $(search_path) -o $(image) -r $(out)/report.txt
 
 .PHONY: run
-run: image $(if $(npu_option),npu-firmware) $(if $(has_rot),rot) $(if $(disk_option),$(disk)) ## Build, boot in the emulator, do the main job, open the console
+run: image $(if $(npu_option),npu-firmware) $(if $(has_rot),rot $(apps_key)) $(if $(disk_option),$(disk)) ## Build, boot in the emulator, do the main job, open the console
 	$(call say,booting)
-	@$(kinglet) run $(image) --board $(board) $(npu_option) $(rot_option) $(disk_option) $(if $(CLIP),--clip '$(CLIP)') $(if $(SERIAL),--serial '$(SERIAL)')
+	@$(kinglet) run $(image) --board $(board) $(npu_option) $(rot_option) $(disk_option) $(if $(CLIP),--clip '$(CLIP)') $(if $(SERIAL),--serial '$(SERIAL)') \
+		$(if $(has_rot),$(if $(disk_option),--first 'source apps'))
 
 # What is on a new disk: a folder's files, the apps' bundles in install/ (one of them altered, to be refused), and the files that
 # they find in their own folders.
@@ -170,7 +171,7 @@ audit: image ## Read the finished image: who can touch what, and is that what th
 		--search-path $(search_path) -o $(image)
 
 .PHONY: gdb
-gdb: image $(if $(npu_option),npu-firmware) $(if $(has_rot),rot) ## Boot, halt before the first instruction, open a debugger
+gdb: image $(if $(npu_option),npu-firmware) $(if $(has_rot),rot $(apps_key)) ## Boot, halt before the first instruction, open a debugger
 	@tools/gdb.sh "$(kinglet) run $(image) --board $(board) $(npu_option) $(rot_option)" $(out) $(CARGO_TARGET_DIR)/$(kernel_target)/release/kernel $(out)/pds
 
 # The accelerator's firmware has its own linker script and processor, and thus its own folder.

@@ -62,6 +62,9 @@ pub struct Args {
     /// Without a terminal: standard input is passed on once the console has shown this; the firmware eats what comes earlier
     #[arg(long, default_value = "kinglet> ")]
     prompt: String,
+    /// Without a terminal: a line that is typed before standard input is passed on
+    #[arg(long)]
+    first: Option<String>,
     /// Without a terminal: give up after so many seconds
     #[arg(long, default_value_t = 120)]
     timeout_s: u64,
@@ -116,6 +119,7 @@ pub fn command(args: &Args) -> Result<ExitCode, String> {
         return Ok(ExitCode::from(status.code().unwrap_or(1) as u8));
     }
     if interactive {
+        args.first.iter().for_each(|line| eprintln!("Try this at the prompt: {line}"));
         eprintln!("Booting {} ({}). Leave with `poweroff`, or with Ctrl-A X.", board.name, board.description);
         let status = start(&line, Stdio::inherit(), Stdio::inherit())?.wait().map_err(|why| why.to_string())?;
         return Ok(ExitCode::from(status.code().unwrap_or(1) as u8));
@@ -206,13 +210,14 @@ fn watch(mut emulator: Child, args: &Args, mut verdict: Verdict) -> Result<ExitC
     });
     let (input_out, input_in) = mpsc::channel();
     let (ready_out, ready_in) = mpsc::channel::<()>();
+    let first = args.first.iter().map(|line| format!("{line}\n")).collect::<String>();
     thread::spawn(move || {
         // An error means that the emulator ended before its console was ready.
         if ready_in.recv().is_err() {
             return;
         }
         // A console that is gone ends the forwarding; the main thread sees the emulator end.
-        let ended = forward(&mut console);
+        let ended = console.write_all(first.as_bytes()).and_then(|()| forward(&mut console));
         let _ = input_out.send((console, ended));
     });
 
@@ -386,6 +391,7 @@ mod tests {
             pass: Vec::new(),
             fail: Vec::new(),
             prompt: String::new(),
+            first: None,
             timeout_s: 1,
         };
         let line = command_line(&emulator, &args, None, None, true).join(" ");
