@@ -116,6 +116,12 @@ impl<'m> Model<'m> {
         size_of_val(self.tensors) + size_of_val(self.operators)
     }
 
+    /// Bytes of weights that are kept in another form than the file's: none. All operators read them where they lie in the
+    /// file, and what they prepare during a run is in the arena.
+    pub fn packed_bytes(&self) -> usize {
+        0
+    }
+
     /// Where inputs and outputs lie.
     pub fn io(&self) -> Io {
         self.io

@@ -8,12 +8,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::emulator::{self, Board, Outcome};
 use crate::expect::Expect;
+use crate::models;
 
 /// One figure.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Figure {
-    value: f64,
-    unit: String,
+    /// How much.
+    pub value: f64,
+    /// Of what.
+    pub unit: String,
 }
 
 /// Figures by their names.
@@ -73,9 +76,10 @@ pub fn totals(report: &Path, names: &[&str]) -> Result<Figures, String> {
 /// # Errors
 /// When the file cannot be read or written.
 pub fn report(figures: &Figures, file: &Path) -> Result<(), String> {
-    for (name, Figure { value, unit }) in figures {
+    for (name, Figure { value, unit }) in figures.iter().filter(|(name, _)| !models::of_an_operator(name)) {
         println!("bench {name} {value} {unit}");
     }
+    print!("{}", models::tables(figures));
     let context = |why: &dyn std::fmt::Display| format!("{}: {why}", file.display());
     let mut all: Figures = match std::fs::read(file) {
         Ok(bytes) => serde_json::from_slice(&bytes).map_err(|why| context(&why))?,

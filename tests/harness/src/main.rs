@@ -10,6 +10,7 @@ mod bench;
 mod disk;
 mod emulator;
 mod expect;
+mod models;
 mod trust;
 
 use std::path::{Path, PathBuf};

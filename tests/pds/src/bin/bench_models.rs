@@ -146,40 +146,52 @@ impl Client {
         let model = Model::load(file, tables, Io::Caller).expect("the runner has loaded it");
         let instructions = rdinstret() - start;
         say!("bench ml_{name}_load_insns {instructions} instructions");
+        say!("bench ml_{name}_packed_bytes {} bytes", model.packed_bytes());
 
         let sample = packed.sample(0).expect("every model has samples");
-        let mut profile = Profile { start: 0, all: [const { None }; MAX_KINDS] };
+        let mut profile = Profile { start: 0, all: [None; MAX_STEPS] };
         let mut interpreter = Interpreter::new(&model, arena).expect("the arena suffices");
         let mut output = [RUBBISH; MOST_OUTPUT_BYTES];
         let output = output.get_mut(..sample.output.len()).expect("an output of moderate size");
         interpreter.run(&[sample.input], &mut [&mut *output], &mut profile).expect("it runs");
         assert!(output == sample.output, "{name}: run here, the output is not the reference's");
-        for kind in profile.all.iter().flatten() {
-            say!("bench ml_{name}_{}_insns {} instructions", kind.name, kind.instructions);
-            if kind.macs > 0 {
-                let ratio = PerMac(kind.instructions, kind.macs);
-                say!("bench ml_{name}_{}_insns_per_mac {ratio} instructions/MAC", kind.name);
+        for (index, step) in profile.all.iter().flatten().enumerate() {
+            say!("bench ml_{name}_op{index:02}_{}_insns {} instructions", step.name, step.instructions);
+            say!("bench ml_{name}_op{index:02}_{}_macs {} MACs", step.name, step.macs);
+        }
+        for (index, first) in profile.all.iter().flatten().enumerate() {
+            if profile.all[..index].iter().flatten().any(|other| other.name == first.name) {
+                continue;
+            }
+            let alike = || profile.all.iter().flatten().filter(|step| step.name == first.name);
+            let instructions = alike().map(|step| step.instructions).sum();
+            let macs = alike().map(|step| step.macs).sum();
+            say!("bench ml_{name}_{}_insns {instructions} instructions", first.name);
+            if macs > 0 {
+                let ratio = PerMac(instructions, macs);
+                say!("bench ml_{name}_{}_insns_per_mac {ratio} instructions/MAC", first.name);
             }
         }
     }
 }
 
-/// Kinds of operators in one model.
-const MAX_KINDS: usize = 32;
+/// Operators of a model that is measured here.
+const MAX_STEPS: usize = 64;
 /// Output bytes of a model that is measured here.
 const MOST_OUTPUT_BYTES: usize = 4096;
 
-/// The operators of one kind.
-struct OfKind {
+/// What an operator cost.
+#[derive(Clone, Copy)]
+struct Measured {
     name: OpName,
     macs: u64,
     instructions: u64,
 }
 
-/// Sums up the operators by kind.
+/// Measures each operator.
 struct Profile {
     start: u64,
-    all: [Option<OfKind>; MAX_KINDS],
+    all: [Option<Measured>; MAX_STEPS],
 }
 
 impl Observer for Profile {
@@ -190,11 +202,8 @@ impl Observer for Profile {
 
     fn after(&mut self, step: &Step) {
         let instructions = rdinstret() - self.start;
-        let slot = self.all.iter_mut().find(|slot| slot.as_ref().is_none_or(|kind| kind.name == step.name));
-        let kind =
-            slot.expect("few kinds of operators").get_or_insert(OfKind { name: step.name, macs: 0, instructions: 0 });
-        kind.macs += step.macs;
-        kind.instructions += instructions;
+        let slot = self.all.get_mut(step.index as usize).expect("not too many operators");
+        *slot = Some(Measured { name: step.name, macs: step.macs, instructions });
     }
 }
 
