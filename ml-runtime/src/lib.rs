@@ -28,6 +28,7 @@
 #![deny(unsafe_code)]
 
 pub mod accelerate;
+pub mod describe;
 mod error;
 mod fixed_point;
 mod flatbuffer;
@@ -50,4 +51,4 @@ pub use interpreter::{Interpreter, Observer};
 pub use kernels::self_test;
 pub use model::{Io, MAX_EDGES, MAX_FILE_BYTES, MAX_OPERATORS, MAX_TENSORS, Model, Step};
 pub use plan::ARENA_ALIGN;
-pub use tensor::{ElementType, MAX_CHANNELS, MAX_RANK, MAX_TENSOR_BYTES, Tensor};
+pub use tensor::{ElementType, MAX_CHANNELS, MAX_RANK, MAX_TENSOR_BYTES, Place, Tensor};

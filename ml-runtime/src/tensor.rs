@@ -59,7 +59,7 @@ impl ElementType {
 
 /// Where a tensor's values lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub enum Place {
     /// Nowhere: the tensor is not used.
     Unused,
     /// In the model's file, at this byte.
@@ -309,6 +309,16 @@ impl<'t> Tensor<'t> {
     /// Stored value that stands for zero.
     pub fn zero_point(&self) -> i32 {
         self.record.zero_point
+    }
+
+    /// How many scales it has: none, one, or one for each channel.
+    pub fn scale_count(&self) -> usize {
+        self.record.scale_count as usize
+    }
+
+    /// Where its values lie.
+    pub fn place(&self) -> Place {
+        self.record.place()
     }
 
     /// Whether it is int8 with one scale, as all activations are.

@@ -6,10 +6,7 @@ use core::arch::{asm, global_asm};
 
 use ml_runtime::accelerate::Bounds;
 
-/// Most channels of a block.
-pub const LANES: usize = 32;
-/// Output positions of a tile.
-pub const TILE_ROWS: usize = 8;
+pub use npu_firmware::reach::{LANES, TILE_ROWS};
 
 /// What the channels of a block need after their sums.
 #[derive(Clone, Copy)]

@@ -6,14 +6,13 @@ use core::ops::ControlFlow;
 
 use ml_runtime::{Interpreter, InvokeError, Io, LoadError, Model, Observer, Step};
 use npu::layout::{Answer, Command, command_fits, operation, provoke, status};
+use npu_firmware::reach::TABLE_BYTES;
 
 use crate::machine::{instructions, ticks};
 use crate::vector::Vectors;
 
 /// Models that stay loaded.
 const SLOTS: usize = 8;
-/// Bytes of the tables of one of them.
-const TABLE_BYTES: usize = 64 << 10;
 
 #[repr(C, align(16))]
 struct Tables([[u8; TABLE_BYTES]; SLOTS]);

@@ -6,18 +6,10 @@
 //! all positions, because padding has the zero point's value, and is taken off with the bias.
 
 use ml_runtime::accelerate::{ConvLayer, DenseLayer, Factor, Kernels};
+use npu_firmware::reach::{self, MAX_CHANNELS, MAX_INPUTS, PANEL_BYTES, WEIGHT_WORDS, lanes_for};
 
 use crate::assembly::{self, Channels, Dense, LANES, Line, Requantize, TILE_ROWS, Tile};
 use crate::work;
-
-/// Bytes of spread weights, or of a spread image.
-const WEIGHT_WORDS: usize = (1 << 20) / 4;
-/// Bytes of gathered inputs.
-const PANEL_BYTES: usize = 64 << 10;
-/// Channels of a layer at most.
-const MAX_CHANNELS: usize = 2048;
-/// Inputs of a fully connected layer at most.
-const MAX_INPUTS: usize = 4096;
 
 #[repr(C, align(64))]
 struct Scratch {
@@ -67,7 +59,7 @@ fn fill(blocks: &mut [Channels], lanes: usize, count: usize, factor: impl Fn(usi
                 break;
             }
             let factor = factor(channel);
-            if factor.exponent > 0 {
+            if !reach::factor(&factor) {
                 return false;
             }
             block.bias[lane] = factor.bias;
@@ -81,7 +73,7 @@ fn fill(blocks: &mut [Channels], lanes: usize, count: usize, factor: impl Fn(usi
 
 /// The same where all factors are the same, in blocks of [`LANES`].
 fn fill_uniform(blocks: &mut [Channels], count: usize, factor: Factor, bias: Option<&[[u8; 4]]>) -> bool {
-    if factor.exponent > 0 {
+    if !reach::factor(&factor) {
         return false;
     }
     for (index, block) in blocks.iter_mut().enumerate().take(count.div_ceil(LANES)) {
@@ -94,11 +86,6 @@ fn fill_uniform(blocks: &mut [Channels], count: usize, factor: Factor, bias: Opt
         assembly::copy_words(&values[..there], &mut block.bias[..there]);
     }
     true
-}
-
-/// How many lanes a layer's blocks have.
-pub fn lanes_for(channels: usize) -> usize {
-    if channels <= LANES / 2 { LANES / 2 } else { LANES }
 }
 
 impl Vectors {
@@ -136,12 +123,7 @@ fn conv(scratch: &mut Scratch, layer: &ConvLayer<'_>, input: &[i8], output: &mut
     let lanes = lanes_for(count);
     let blocks = count.div_ceil(lanes);
     let per_group = (WEIGHT_WORDS / (padded * lanes)).min(blocks);
-    let fits = TILE_ROWS * padded <= PANEL_BYTES
-        && per_group > 0
-        && i8::try_from(layer.zero_point).is_ok()
-        && count <= MAX_CHANNELS
-        && layer.weights.len() >= inner * count;
-    if !fits || !fill(&mut scratch.channels, lanes, count, |channel| layer.factor(channel)) {
+    if !reach::conv(layer) || !fill(&mut scratch.channels, lanes, count, |channel| layer.factor(channel)) {
         return None;
     }
     let positions = window.positions();
@@ -240,15 +222,8 @@ fn depthwise(scratch: &mut Scratch, layer: &ConvLayer<'_>, input: &[i8], output:
     let count = window.out_channels;
     let lanes = lanes_for(count);
     let width = (columns.output - 1) * columns.stride + 3;
-    let height = (rows.output - 1) * rows.stride + 3;
-    let plane_words = width * height * lanes;
-    let three = [rows, columns].iter().all(|axis| axis.filter == 3 && axis.dilation == 1);
-    let fits = three
-        && window.in_channels == count
-        && count <= MAX_CHANNELS
-        && plane_words + 9 * lanes <= WEIGHT_WORDS
-        && layer.weights.len() >= 9 * count;
-    if !fits || !fill(&mut scratch.channels, lanes, count, |channel| layer.factor(channel)) {
+    let plane_words = reach::plane_words(layer);
+    if !reach::depthwise(layer) || !fill(&mut scratch.channels, lanes, count, |channel| layer.factor(channel)) {
         return None;
     }
     let image = rows.input * columns.input * count;
@@ -296,11 +271,7 @@ fn depthwise(scratch: &mut Scratch, layer: &ConvLayer<'_>, input: &[i8], output:
 }
 
 fn dense(scratch: &mut Scratch, layer: &DenseLayer<'_>, input: &[i8], output: &mut [i8]) -> Option<()> {
-    let fits = i8::try_from(layer.zero_point).is_ok()
-        && layer.outputs <= MAX_CHANNELS
-        && layer.inputs <= MAX_INPUTS
-        && layer.outputs > 0;
-    let filled = fits
+    let filled = reach::dense(layer)
         && match layer.uniform {
             Some(factor) => fill_uniform(&mut scratch.channels, layer.outputs, factor, layer.bias),
             None => fill(&mut scratch.channels, LANES, layer.outputs, |index| layer.factor(index)),

@@ -5,9 +5,7 @@
 //! follows from the shapes. What is left out is less than a hundredth: instructions outside the loops.
 
 use ml_runtime::accelerate::Window;
-
-use crate::assembly::{LANES, TILE_ROWS};
-use crate::vector::lanes_for;
+use npu_firmware::reach::{LANES, TILE_ROWS, lanes_for};
 
 /// Bytes of a register.
 const REGISTER_BYTES: usize = 64;

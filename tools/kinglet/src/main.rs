@@ -9,6 +9,7 @@ mod board;
 mod bundle;
 mod check;
 mod clip;
+mod describe;
 mod disk;
 mod expand;
 mod features;
@@ -39,6 +40,8 @@ enum Command {
     Graph(graph::Args),
     /// Complete the linked ELF file of a protection domain, so that it can be composed and restarted
     Finish(finish::Args),
+    /// Say what is in a model, how it uses memory, what runs where, and whether it fits
+    Describe(describe::Args),
     /// Make one file of all models and their samples
     Pack(pack::Args),
     /// Make keys, pack and sign apps, look into bundles
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         Command::Check(args) => check::command(&args),
         Command::Graph(args) => graph::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Finish(args) => finish::command(&args).map(|()| ExitCode::SUCCESS),
+        Command::Describe(args) => describe::command(&args),
         Command::Pack(args) => pack::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Bundle(args) => bundle::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Clip(args) => clip::command(&args).map(|()| ExitCode::SUCCESS),
