@@ -6,6 +6,7 @@ use crate::accelerate::Kernels;
 use crate::error::InvokeError;
 use crate::memory::Memory;
 use crate::model::{Io, Model, Step};
+use crate::pace::Pace;
 use crate::plan::ARENA_ALIGN;
 use crate::tensor::{Place, Tensor};
 
@@ -13,6 +14,11 @@ use crate::tensor::{Place, Tensor};
 pub trait Observer {
     /// Called before each operator; [`ControlFlow::Break`] ends the run with [`InvokeError::Stopped`].
     fn before(&mut self, step: &Step) -> ControlFlow<()>;
+    /// Called now and then within long operators: after so many multiply-accumulates, some ten thousand instructions. Operators
+    /// that go over each element but once or twice (softmax, reductions, resizing, elementwise ones, moves) run in one go. [`ControlFlow::Break`] as before an operator.
+    fn during(&mut self) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
     /// Called after each operator that finished.
     fn after(&mut self, step: &Step) {
         let _ = step;
@@ -149,7 +155,13 @@ impl<'a, 'm> Interpreter<'a, 'm> {
             return Err(InvokeError::Stopped);
         }
         let mut memory = Memory { arena: self.arena, inputs, outputs };
-        self.bytes_copied += op.run(&node, step.scratch.0, &mut memory, kernels)?;
+        let mut look = || observer.during();
+        let mut pace = Pace::new(&mut look);
+        let result = op.run(&node, step.scratch.0, &mut memory, kernels, &mut pace);
+        if pace.is_stopped() {
+            return Err(InvokeError::Stopped);
+        }
+        self.bytes_copied += result?;
         observer.after(&step);
         self.fresh &= !last;
         Ok(())

@@ -40,6 +40,7 @@ mod memory;
 mod model;
 mod node;
 mod op;
+mod pace;
 mod plan;
 mod tensor;
 mod window;

@@ -26,6 +26,7 @@ use crate::kernels::variable;
 use crate::kernels::walk::Move;
 use crate::memory::{Memory, signed, signed_mut};
 use crate::node::Node;
+use crate::pace::Pace;
 
 /// A decoded operator.
 pub(crate) enum Op<'t> {
@@ -178,13 +179,14 @@ impl<'t> Op<'t> {
         scratch_at: u32,
         memory: &mut Memory<'_, '_>,
         kernels: &mut impl Kernels,
+        pace: &mut Pace<'_>,
     ) -> Result<u64, InvokeError> {
         let changed = |_| InvokeError::ModelChanged;
         match self {
             Op::Join(op) => return op.run(node, memory).map(|()| 0),
             Op::CallOnce | Op::VarHandle => return Ok(0),
             Op::Assign => return assign(node, memory).map(|()| 0),
-            Op::Lstm(op) => return run_lstm(op, node, memory).map(|()| 0),
+            Op::Lstm(op) => return run_lstm(op, node, memory, pace).map(|()| 0),
             _ => {}
         }
         let output = node.output(0).map_err(changed)?;
@@ -198,9 +200,9 @@ impl<'t> Op<'t> {
             let [target] = operands.outputs;
             let output = signed_mut(target);
             let done = match self {
-                Op::Add(op) => op.run(left, right, output),
+                Op::Add(op) => op.run(left, right, output, pace),
                 Op::Choice(op) => op.run(left, right, output),
-                Op::Matmul(op) => op.run(left, right, output),
+                Op::Matmul(op) => op.run(left, right, output, pace),
                 Op::Mul(op) => op.run(left, right, output),
                 _ => None,
             };
@@ -233,15 +235,15 @@ impl<'t> Op<'t> {
                     Op::Conv(op) if op.offer(kernels, input, output) => Some(()),
                     Op::Depthwise(op) if op.offer(kernels, input, output) => Some(()),
                     Op::FullyConnected(op) if op.offer(kernels, input, output) => Some(()),
-                    Op::Conv(op) => op.run(input, output, operands.scratch),
-                    Op::Depthwise(op) => op.run(input, output, operands.scratch),
-                    Op::FullyConnected(op) => op.run(input, output, operands.scratch),
-                    Op::GroupedConv(op) => op.run(input, output),
-                    Op::Pool(op) => op.run(input, output),
+                    Op::Conv(op) => op.run(input, output, operands.scratch, pace),
+                    Op::Depthwise(op) => op.run(input, output, operands.scratch, pace),
+                    Op::FullyConnected(op) => op.run(input, output, operands.scratch, pace),
+                    Op::GroupedConv(op) => op.run(input, output, pace),
+                    Op::Pool(op) => op.run(input, output, pace),
                     Op::Reduce(op) => op.run(input, output, operands.scratch),
                     Op::Resize(op) => op.run(input, output),
                     Op::Softmax(op) => op.run(input, output),
-                    Op::TransposeConv(op) => op.run(input, output),
+                    Op::TransposeConv(op) => op.run(input, output, pace),
                     // Taken care of above.
                     _ => None,
                 }
@@ -263,11 +265,11 @@ fn assign(node: &Node<'_>, memory: &mut Memory<'_, '_>) -> Result<(), InvokeErro
     Ok(())
 }
 
-fn run_lstm(op: &Lstm, node: &Node<'_>, memory: &mut Memory<'_, '_>) -> Result<(), InvokeError> {
+fn run_lstm(op: &Lstm, node: &Node<'_>, memory: &mut Memory<'_, '_>, pace: &mut Pace<'_>) -> Result<(), InvokeError> {
     let changed = |_| InvokeError::ModelChanged;
     let (input, output) = (node.input(0).map_err(changed)?, node.output(0).map_err(changed)?);
     let (hidden, cells) = lstm::states(node).map_err(changed)?;
     let operands = memory.operands([&input], [&output, &hidden, &cells], (0, 0))?;
     let [output, hidden, cells] = operands.outputs;
-    op.run(node, signed(operands.inputs[0]), Lists { output, hidden, cells }).ok_or(InvokeError::ModelChanged)
+    op.run(node, signed(operands.inputs[0]), Lists { output, hidden, cells }, pace).ok_or(InvokeError::ModelChanged)
 }

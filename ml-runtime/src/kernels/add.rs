@@ -4,9 +4,13 @@ use crate::error::LoadError;
 use crate::fixed_point::{Finish, Multiplier, Requantize};
 use crate::kernels::broadcast::Pairs;
 use crate::node::Node;
+use crate::pace::Pace;
 
 /// Bits by which both sides are shifted left before they are brought to a common scale.
 const LEFT_SHIFT: u32 = 20;
+
+/// Elements that are added between two looks.
+const PART: usize = 1024;
 
 /// A decoded addition or subtraction.
 pub(crate) struct Add {
@@ -50,7 +54,7 @@ impl Add {
         })
     }
 
-    pub fn run(&self, left: &[i8], right: &[i8], output: &mut [i8]) -> Option<()> {
+    pub fn run(&self, left: &[i8], right: &[i8], output: &mut [i8], pace: &mut Pace<'_>) -> Option<()> {
         let [left_factor, right_factor] = self.factors.map(Requantize::new);
         let [left_zero, right_zero] = self.zero_points;
         let result = Requantize::new(self.result);
@@ -62,7 +66,11 @@ impl Add {
         if let Some(pairs) = &self.pairs {
             return pairs.zip(left, right, output, one);
         }
-        output.iter_mut().zip(left).zip(right).for_each(|((value, left), right)| *value = one(*left, *right));
+        for ((output, left), right) in output.chunks_mut(PART).zip(left.chunks(PART)).zip(right.chunks(PART)) {
+            output.iter_mut().zip(left).zip(right).for_each(|((value, left), right)| *value = one(*left, *right));
+            // An addition takes as long as many multiply-accumulates.
+            pace.worked(16 * PART)?;
+        }
         Some(())
     }
 }

@@ -10,6 +10,7 @@ use crate::error::LoadError;
 use crate::fixed_point::{Finish, Multiplier};
 use crate::memory::signed;
 use crate::node::Node;
+use crate::pace::Pace;
 use crate::tensor::Tensor;
 use crate::window::{Window, WindowOptions};
 
@@ -133,7 +134,7 @@ impl<'t> Conv<'t> {
     }
 
     #[inline(never)]
-    pub fn run(&self, input: &[i8], output: &mut [i8], scratch: &mut [u8]) -> Option<()> {
+    pub fn run(&self, input: &[i8], output: &mut [i8], scratch: &mut [u8], pace: &mut Pace<'_>) -> Option<()> {
         let tiling = Tiling::new(&self.window);
         let Window { rows, columns, in_channels, out_channels, .. } = tiling.window;
         let (panel, rest) = <[i64]>::mut_from_prefix_with_elems(scratch, tiling.panel_words()).ok()?;
@@ -142,6 +143,7 @@ impl<'t> Conv<'t> {
             let excess = self.zero_point.wrapping_mul(self.weights.total(index, out_channels));
             *channel = self.scales.channel(index, excess, tiling.parts.count);
         }
+        let mut work = Work { panel, channels, pace };
         let image = rows.input * columns.input * in_channels;
         let images = input.chunks_exact(image).zip(output.chunks_exact_mut(self.window.positions() * out_channels));
         for (input, output) in images {
@@ -152,9 +154,9 @@ impl<'t> Conv<'t> {
                     let at = (row * columns.output + column) * out_channels;
                     let output = output.get_mut(at..at + width * out_channels)?;
                     match width.div_ceil(3) {
-                        1 => self.tile::<1>(&tiling, (row, column), input, panel, channels, output)?,
-                        2 => self.tile::<2>(&tiling, (row, column), input, panel, channels, output)?,
-                        _ => self.tile::<3>(&tiling, (row, column), input, panel, channels, output)?,
+                        1 => self.tile::<1>(&tiling, (row, column), input, &mut work, output)?,
+                        2 => self.tile::<2>(&tiling, (row, column), input, &mut work, output)?,
+                        _ => self.tile::<3>(&tiling, (row, column), input, &mut work, output)?,
                     }
                 }
             }
@@ -163,24 +165,30 @@ impl<'t> Conv<'t> {
     }
 
     /// Computes the positions of output row `place.0` from column `place.1` on, as many as `output` has room for. Unless it
-    /// is the first row, the tile above was the last one that used `panel`.
+    /// is the first row, the tile above was the last one that used the panel.
     fn tile<const W: usize>(
         &self,
         tiling: &Tiling,
         place: (usize, usize),
         input: &[i8],
-        panel: &mut [i64],
-        channels: &[Channel],
+        work: &mut Work<'_, '_>,
         output: &mut [i8],
     ) -> Option<()> {
         let pitch = tiling.pitch(W);
-        tiling.pack::<W>(panel.get_mut(..tiling.lines * pitch)?, place, input, self.zero_point as i8);
+        tiling.pack::<W>(work.panel.get_mut(..tiling.lines * pitch)?, place, input, self.zero_point as i8);
         let run = tiling.taps * tiling.window.in_channels;
         let step = tiling.window.columns.stride * tiling.window.in_channels;
-        let panel = Panel { words: panel, run, lines: tiling.lines, pitch, step };
-        gemm::tile::<W>(&panel, &tiling.parts, self.weights, channels, self.finish, output);
-        Some(())
+        let panel = Panel { words: work.panel, run, lines: tiling.lines, pitch, step };
+        gemm::tile::<W>(&panel, &tiling.parts, self.weights, work.channels, self.finish, output, work.pace)
     }
+}
+
+/// What all tiles of an image need.
+struct Work<'w, 'p> {
+    /// Packed inputs.
+    panel: &'w mut [i64],
+    channels: &'w [Channel],
+    pace: &'w mut Pace<'p>,
 }
 
 /// How a convolution is cut into tiles: neighbours in a row of the output, of which word `w` of a field has column

@@ -21,6 +21,7 @@ use crate::error::LoadError;
 use crate::fixed_point::{Finish, Multiplier, Requantize};
 use crate::memory::signed;
 use crate::node::Node;
+use crate::pace::Pace;
 use crate::tensor::Tensor;
 
 /// Inputs that are prepared at once: so many products of a weight plus 128 and an input less its zero point have room in
@@ -119,14 +120,14 @@ impl<'t> FullyConnected<'t> {
     }
 
     #[inline(never)]
-    pub fn run(&self, input: &[i8], output: &mut [i8], scratch: &mut [u8]) -> Option<()> {
+    pub fn run(&self, input: &[i8], output: &mut [i8], scratch: &mut [u8], pace: &mut Pace<'_>) -> Option<()> {
         // Two loops, each with its own way to a factor, so that a common one stays in registers.
         if self.scales.record.scale_count == 1 {
             let single = Requantize::new(Multiplier::from_real(self.real(0)));
-            self.run_with(input, output, scratch, |_| single)
+            self.run_with(input, output, scratch, pace, |_| single)
         } else {
             let each = |index| Requantize::new(Multiplier::from_real(self.real(index)));
-            self.run_with(input, output, scratch, each)
+            self.run_with(input, output, scratch, pace, each)
         }
     }
 
@@ -136,6 +137,7 @@ impl<'t> FullyConnected<'t> {
         input: &[i8],
         output: &mut [i8],
         scratch: &mut [u8],
+        pace: &mut Pace<'_>,
         factor: impl Fn(usize) -> Requantize,
     ) -> Option<()> {
         let (factors, sums) =
@@ -154,13 +156,13 @@ impl<'t> FullyConnected<'t> {
         };
         for (input, output) in input.chunks_exact(self.inputs).zip(output.chunks_exact_mut(self.outputs)) {
             if self.inputs <= BLOCK {
-                self.block(0, input, factors, |first, sums| last(first, sums, output))?;
+                self.block(0, input, factors, pace, |first, sums| last(first, sums, output))?;
                 continue;
             }
             let (sums, _) = <[i32]>::mut_from_prefix_with_elems(sums, self.outputs).ok()?;
             sums.fill(0);
             for first in (0..self.inputs).step_by(BLOCK) {
-                self.block(first, input, factors, |first, parts| {
+                self.block(first, input, factors, pace, |first, parts| {
                     for (sum, part) in sums.get_mut(first..).unwrap_or_default().iter_mut().zip(parts) {
                         *sum = sum.wrapping_add(*part);
                     }
@@ -183,6 +185,7 @@ impl<'t> FullyConnected<'t> {
         first: usize,
         input: &[i8],
         factors: &mut [Factors],
+        pace: &mut Pace<'_>,
         mut take: impl FnMut(usize, &[i32]),
     ) -> Option<()> {
         let input = input.get(first..)?;
@@ -207,6 +210,7 @@ impl<'t> FullyConnected<'t> {
             let start = words.get(first / 8..)?;
             let mut sums = [0; MOST_ROWS];
             for index in (0..whole).step_by(MOST_ROWS) {
+                pace.worked(MOST_ROWS * input.len())?;
                 let sums = &mut sums[..MOST_ROWS.min(whole - index)];
                 hart::dots(factors, start.get(index * stride..)?, stride, sums);
                 for sum in &mut *sums {
@@ -217,6 +221,7 @@ impl<'t> FullyConnected<'t> {
         }
         let from = if words.is_some() { whole } else { 0 };
         for (index, row) in self.weights.chunks_exact(self.inputs).enumerate().skip(from) {
+            pace.worked(2 * input.len())?;
             let sum = dot(factors, row.get(first..).unwrap_or_default());
             take(index, &[sum.wrapping_sub(excess).wrapping_add(tail(row))]);
         }

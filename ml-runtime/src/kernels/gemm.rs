@@ -9,6 +9,7 @@ use zerocopy::{FromBytes, IntoBytes};
 use super::hart::{self, Block, CHANNELS, Panel, Target};
 use super::triple::{self, Channel, MOST_TERMS, START};
 use crate::fixed_point::Finish;
+use crate::pace::Pace;
 
 /// Most output positions of a tile.
 pub const POSITIONS: usize = 3 * hart::MOST_WORDS;
@@ -82,7 +83,7 @@ impl Parts {
 }
 
 /// Computes all output channels of a tile of up to 3·`W` positions, of which `output` takes as many as it has room for
-/// rows of `channels.len()`.
+/// rows of `channels.len()`. `None` if it was stopped.
 #[inline(never)]
 pub fn tile<const W: usize>(
     panel: &Panel<'_>,
@@ -91,12 +92,14 @@ pub fn tile<const W: usize>(
     channels: &[Channel],
     bounds: Finish,
     output: &mut [i8],
-) {
+    pace: &mut Pace<'_>,
+) -> Option<()> {
     let count = channels.len();
     let whole = output.len() >= 3 * W * count;
     for (index, group) in channels.chunks(CHANNELS).enumerate() {
         let first = index * CHANNELS;
         let inner = panel.lines * panel.run;
+        pace.worked(3 * W * CHANNELS * inner)?;
         let mut words = [[0; W]; CHANNELS];
         let mut sums;
         let (skipped, earlier) = if parts.count == 1 {
@@ -131,6 +134,7 @@ pub fn tile<const W: usize>(
             }
         }
     }
+    Some(())
 }
 
 /// Gives each part of a panel, with its first index of the inner dimension.

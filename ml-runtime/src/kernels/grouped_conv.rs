@@ -5,6 +5,7 @@ use crate::error::LoadError;
 use crate::fixed_point::{Finish, Multiplier, Requantize};
 use crate::memory::signed;
 use crate::node::Node;
+use crate::pace::Pace;
 use crate::window::{Window, WindowOptions};
 
 /// A decoded convolution of several groups.
@@ -68,7 +69,7 @@ impl<'t> GroupedConv<'t> {
         outputs as u64 * (self.window.taps() * self.depth) as u64
     }
 
-    pub fn run(&self, input: &[i8], output: &mut [i8]) -> Option<()> {
+    pub fn run(&self, input: &[i8], output: &mut [i8], pace: &mut Pace<'_>) -> Option<()> {
         let Window { rows, columns, in_channels, out_channels, .. } = self.window;
         let images = input.chunks_exact(rows.input * columns.input * in_channels);
         for (image, output) in images.zip(output.chunks_exact_mut(self.window.positions() * out_channels)) {
@@ -78,6 +79,7 @@ impl<'t> GroupedConv<'t> {
                 let factor = Requantize::new(Multiplier { fraction: factor.fraction, exponent: factor.exponent });
                 let part = image.get(channel / self.filters * self.depth..)?;
                 for (position, values) in output.chunks_exact_mut(out_channels).enumerate() {
+                    pace.worked(4 * filter.len())?;
                     let sum = self.sum(part, filter, [position / columns.output, position % columns.output])?;
                     *values.get_mut(channel)? = self.finish.apply(factor.apply(sum.wrapping_add(bias)));
                 }

@@ -5,6 +5,7 @@ use crate::error::LoadError;
 use crate::fixed_point::{Multiplier, Requantize};
 use crate::memory::{signed, signed_mut};
 use crate::node::Node;
+use crate::pace::Pace;
 use crate::tensor::{ElementType, Tensor};
 
 /// Inputs of the operator that must be absent: peepholes, projection, normalisation.
@@ -106,7 +107,7 @@ impl Lstm {
         (self.batches * self.steps * self.cells) as u64 * 4 * (self.inputs + self.cells) as u64
     }
 
-    pub fn run(&self, node: &Node<'_>, input: &[i8], lists: Lists<'_>) -> Option<()> {
+    pub fn run(&self, node: &Node<'_>, input: &[i8], lists: Lists<'_>, pace: &mut Pace<'_>) -> Option<()> {
         let run = Run { lstm: self, gates: gates(node).ok()?, products: self.products.map(Requantize::new) };
         let tangent = TanhScale::new(-12)?;
         let (output, hidden) = (signed_mut(lists.output), signed_mut(lists.hidden));
@@ -120,6 +121,7 @@ impl Lstm {
                 let output = output.get_mut(row * self.cells..)?.get_mut(..self.cells)?;
                 // All cells see the same hidden values; the new ones are kept in the output until then.
                 for (unit, (cell, result)) in cells.iter_mut().zip(output.iter_mut()).enumerate() {
+                    pace.worked(8 * (self.inputs + self.cells))?;
                     let next = run.cell(unit, [input, hidden], i16::from_le_bytes(*cell), tangent)?;
                     *cell = next.0.to_le_bytes();
                     *result = next.1;

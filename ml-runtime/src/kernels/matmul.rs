@@ -4,6 +4,7 @@ use super::walk::{Walk, strides};
 use crate::error::LoadError;
 use crate::fixed_point::{Finish, Requantize};
 use crate::node::Node;
+use crate::pace::Pace;
 use crate::tensor::{MAX_RANK, Tensor};
 
 /// A decoded product. Matrices are gone through by distances, so that none has to be transposed.
@@ -62,24 +63,25 @@ impl Matmul {
         self.outputs as u64 * self.inner as u64
     }
 
-    pub fn run(&self, left: &[i8], right: &[i8], output: &mut [i8]) -> Option<()> {
+    pub fn run(&self, left: &[i8], right: &[i8], output: &mut [i8], pace: &mut Pace<'_>) -> Option<()> {
         let mut products = output.chunks_exact_mut(self.rows * self.columns);
         let inner = self.batches.inner();
         self.batches.rows(|from, to| {
             let (mut from, mut to) = (from, to);
             for _ in 0..inner.count {
-                self.product(left.get(from..)?, right.get(to..)?, products.next()?)?;
+                self.product(left.get(from..)?, right.get(to..)?, products.next()?, pace)?;
                 (from, to) = (from.wrapping_add_signed(inner.from), to.wrapping_add_signed(inner.to));
             }
             Some(())
         })
     }
 
-    fn product(&self, left: &[i8], right: &[i8], output: &mut [i8]) -> Option<()> {
+    fn product(&self, left: &[i8], right: &[i8], output: &mut [i8], pace: &mut Pace<'_>) -> Option<()> {
         let [left_zero, right_zero] = self.zero_points;
         for (row, values) in output.chunks_exact_mut(self.columns).enumerate() {
             let line = left.get(row * self.left[0]..)?.iter().step_by(self.left[1]).take(self.inner);
             for (column, value) in values.iter_mut().enumerate() {
+                pace.worked(4 * self.inner)?;
                 let column = right.get(column * self.right[1]..)?.iter().step_by(self.right[0]);
                 // At most 255 · 255 · 2^15 together, which is below 2^31.
                 let products = line.clone().zip(column);

@@ -3,6 +3,7 @@
 use crate::error::LoadError;
 use crate::fixed_point::Finish;
 use crate::node::Node;
+use crate::pace::Pace;
 use crate::window::{Window, WindowOptions};
 
 /// Channels whose sums are kept at once.
@@ -45,7 +46,7 @@ impl Pool {
         Ok(Pool { window, kind, finish: node.finish(&output, node.option_u8(5, 0)?)? })
     }
 
-    pub fn run(&self, input: &[i8], output: &mut [i8]) -> Option<()> {
+    pub fn run(&self, input: &[i8], output: &mut [i8], pace: &mut Pace<'_>) -> Option<()> {
         let Window { rows, columns, in_channels: depth, .. } = self.window;
         let images = input.chunks_exact(rows.input * columns.input * depth);
         for (image, output) in images.zip(output.chunks_exact_mut(self.window.positions() * depth)) {
@@ -65,6 +66,7 @@ impl Pool {
                     columns: column_taps.len(),
                 };
                 for (index, values) in output.chunks_mut(LANES).enumerate() {
+                    pace.worked(4 * values.len() * area.rows * area.columns)?;
                     match self.kind {
                         Kind::Average => {
                             let mut sums = [0i32; LANES];

@@ -7,6 +7,7 @@ use crate::error::LoadError;
 use crate::fixed_point::{Finish, Multiplier, Requantize};
 use crate::memory::signed;
 use crate::node::Node;
+use crate::pace::Pace;
 use crate::tensor::{ElementType, Tensor};
 use crate::window::Axis;
 
@@ -121,7 +122,7 @@ impl<'t> TransposeConv<'t> {
         positions * (self.rows.filter * self.columns.filter * self.in_channels) as u64 * self.out_channels as u64
     }
 
-    pub fn run(&self, input: &[i8], output: &mut [i8]) -> Option<()> {
+    pub fn run(&self, input: &[i8], output: &mut [i8], pace: &mut Pace<'_>) -> Option<()> {
         let (rows, columns, depth) = (self.rows, self.columns, self.in_channels);
         let images = input.chunks_exact(rows.input * columns.input * depth);
         let outputs = output.chunks_exact_mut(rows.output * columns.output * self.out_channels);
@@ -132,6 +133,8 @@ impl<'t> TransposeConv<'t> {
                 let bias = self.bias.and_then(|bias| bias.get(channel)).map_or(0, |bytes| i32::from_le_bytes(*bytes));
                 for row in 0..rows.output {
                     for column in 0..columns.output {
+                        // All taps, though not all reach an input, with several instructions each.
+                        pace.worked(4 * filter.len())?;
                         let sum = self.gather(image, filter, row, column)?.wrapping_add(bias);
                         let at = (row * columns.output + column) * self.out_channels + channel;
                         *output.get_mut(at)? = self.finish.apply(factor.apply(sum));

@@ -128,11 +128,15 @@ impl<C: Clock> Engine for Processor<C> {
     }
 }
 
-/// Looks up before each operator.
+/// Looks up before each operator and within long ones.
 struct Looker<'w>(&'w mut dyn Watch);
 
 impl Observer for Looker<'_> {
     fn before(&mut self, _: &Step) -> ControlFlow<()> {
+        self.0.look()
+    }
+
+    fn during(&mut self) -> ControlFlow<()> {
         self.0.look()
     }
 }

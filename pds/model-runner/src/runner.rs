@@ -78,6 +78,7 @@ impl<'e, N: Notify, C: Clock> Runner<'e, N, C> {
     fn drive_accelerator(&mut self) {
         if let Some(accelerator) = &mut self.accelerator {
             drive_accelerator(&mut self.scheduler, &mut **accelerator);
+            self.scheduler.note_engine(|model| accelerator.runs(OPERATOR, model));
         }
     }
 
@@ -140,7 +141,6 @@ fn drive_accelerator<N: Notify, C: Clock>(scheduler: &mut Scheduler<N, C>, accel
         let Some(task) = scheduler.begin(ticket, ACCELERATOR) else { return };
         accelerator.begin(&task);
     }
-    scheduler.note_engine(|model| accelerator.runs(OPERATOR, model));
 }
 
 /// Looks up while the processor computes.

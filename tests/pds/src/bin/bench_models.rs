@@ -36,6 +36,10 @@ struct Client {
     /// Tables and working memory of the models that run here.
     memory: &'static mut [u8],
     asked: Asked,
+    /// Instructions when the last request was pushed.
+    pushed_at: u64,
+    /// What all jobs cost beside their inferences, and how many there were.
+    beside: (u64, u64),
 }
 
 #[protection_domain(stack_size = 0x8000)]
@@ -55,7 +59,7 @@ fn init() -> impl Handler {
     let pack = ModelPack::parse(pack).expect("a pack of models");
     assert!(!pack.is_empty(), "there are models to measure");
     let asked = Asked::Sample { model: 0, sample: 0, instructions: 0 };
-    let mut client = Client { pack, link, data, memory, asked };
+    let mut client = Client { pack, link, data, memory, asked, pushed_at: 0, beside: (0, 0) };
     // A runner that is up already is joined now; it has notified before anyone listened.
     client.link.poll().expect("the runner keeps to the protocol");
     client.ask();
@@ -95,16 +99,21 @@ impl Client {
             Asked::Info { model, .. } => Request::ask(kind::MODEL_INFO, 0, model as u32),
             Asked::Status => Request::ask(kind::STATUS, 0, 0),
         };
+        self.pushed_at = rdinstret();
         assert!(self.link.push(&request).is_ok(), "the ring has room for one request");
     }
 
     fn take(&mut self, reply: &Reply) {
+        let passed = rdinstret() - self.pushed_at;
         assert_eq!(reply.code, code::DONE, "{:?}: {}", self.asked, code::text(reply.code));
         self.asked = match self.asked {
             Asked::Sample { model, sample, instructions } => {
                 let packed = self.model(model);
                 self.check(&packed, sample);
-                let instructions = instructions + reply.body::<JobResult>().instructions;
+                let inference = reply.body::<JobResult>().instructions;
+                // Request and reply, scheduling, and the switches to the runner and back.
+                self.beside = (self.beside.0 + passed - inference, self.beside.1 + 1);
+                let instructions = instructions + inference;
                 match sample + 1 < packed.samples() {
                     true => Asked::Sample { model, sample: sample + 1, instructions },
                     false => Asked::Info { model, instructions },
@@ -123,6 +132,7 @@ impl Client {
                 }
             }
             Asked::Status => {
+                say!("bench ml_job_beside_inference_insns {} instructions", self.beside.0 / self.beside.1);
                 say!("bench ml_bytes_copied {} bytes", reply.body::<Status>().bytes_copied);
                 verdict::pass()
             }
