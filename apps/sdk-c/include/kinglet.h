@@ -104,7 +104,7 @@ int kinglet_listen(bool wanted);
 enum kinglet_event_kind {
     KINGLET_EVENT_TIMER = 1,   /* number: which; count: how often since it was told last */
     KINGLET_EVENT_STOP = 2,    /* the app is to end within a second */
-    KINGLET_EVENT_KEYWORD = 3, /* number: the class; count: its score, 0 to 255; time_ns; dropped: how many before it */
+    KINGLET_EVENT_KEYWORD = 3, /* word; count: how sure, in thousandths; time_ns; dropped: how many were missed before it */
     KINGLET_EVENT_JOB = 4,     /* number: which; status and run: how it ended */
 };
 struct kinglet_event {
@@ -113,6 +113,7 @@ struct kinglet_event {
     uint64_t count;
     uint64_t time_ns;
     uint64_t dropped;
+    char word[17];
     int status;
     struct kinglet_run run;
 };

@@ -97,14 +97,16 @@ unsafe fn copy_text(text: &str, place: *mut u8, room: usize) -> usize {
 pub struct CEvent {
     /// `enum kinglet_event_kind`.
     pub kind: c_int,
-    /// Number of the timer, of the keyword, or of the job.
+    /// Number of the timer or the job, or of the keywords before.
     pub number: u32,
-    /// Times the timer expired, or the keyword's score.
+    /// Times the timer expired, or how sure the keyword is.
     pub count: u64,
     /// When the keyword was detected.
     pub time_ns: u64,
     /// Keywords that were dropped before.
     pub dropped: u64,
+    /// The keyword, with a zero byte at its end.
+    pub word: [u8; 17],
     /// How the job ended.
     pub status: c_int,
     /// How long it took.
@@ -134,8 +136,12 @@ impl From<Event> for CEvent {
         match event {
             Event::Timer { id, times } => CEvent { kind: 1, number: id as u32, count: times, ..CEvent::default() },
             Event::Stop => CEvent { kind: 2, ..CEvent::default() },
-            Event::Keyword { number, score, time_ns, dropped } => {
-                CEvent { kind: 3, number, count: score.into(), time_ns, dropped, ..CEvent::default() }
+            Event::Keyword { word, number, confidence, time_ns, dropped } => {
+                let (number, count) = (number as u32, confidence.into());
+                let mut event = CEvent { kind: 3, number, count, time_ns, dropped, ..CEvent::default() };
+                // One byte more than the longest word has: a zero stays.
+                event.word.iter_mut().zip(word.as_str().bytes()).for_each(|(to, byte)| *to = byte);
+                event
             }
             Event::Job { job, outcome } => CEvent {
                 kind: 4,

@@ -71,10 +71,12 @@ pub enum Event {
     Stop,
     /// A keyword was detected.
     Keyword {
-        /// Which: the class of the keyword model.
-        number: u32,
-        /// Score, 0 to 255.
-        score: u32,
+        /// The word.
+        word: Word,
+        /// How many were detected before, since the spotter started.
+        number: u64,
+        /// How sure the model is, in thousandths.
+        confidence: u32,
         /// When, in nanoseconds since the machine's start.
         time_ns: u64,
         /// Keywords that were dropped before this one.
@@ -87,6 +89,17 @@ pub enum Event {
         /// How.
         outcome: Result<Run, Error>,
     },
+}
+
+/// A keyword's text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Word([u8; 16]);
+
+impl Word {
+    /// The text, of at most 16 bytes.
+    pub fn as_str(&self) -> &str {
+        text(&self.0)
+    }
 }
 
 /// An app's way to everything outside of it.
@@ -218,12 +231,13 @@ impl App {
     /// What has come already, if anything has.
     pub fn poll(&mut self) -> Option<Event> {
         while let Some(reply) = self.inbox.pop_front().or_else(|| self.port.take()) {
-            let [first, second, third, fourth, ..] = reply.values;
+            let [first, second, third, fourth, fifth, sixth] = reply.values;
             return Some(match reply.call {
                 event::TIMER => Event::Timer { id: first as usize, times: second },
                 event::STOP => Event::Stop,
                 event::KEYWORD => {
-                    Event::Keyword { number: first as u32, score: second as u32, time_ns: third, dropped: fourth }
+                    let word = Word((u128::from(fifth) | u128::from(sixth) << 64).to_le_bytes());
+                    Event::Keyword { word, number: first, confidence: second as u32, time_ns: third, dropped: fourth }
                 }
                 call::MODEL_SUBMIT => Event::Job { job: Job(reply.token), outcome: Run::of(&reply) },
                 // A reply that nobody waits for.

@@ -40,7 +40,7 @@ impl Manager<'_> {
     }
 
     /// Lets the app manager hear keywords if an app wants to. False if that is not possible.
-    pub(crate) fn update_keywords(&mut self, world: &mut impl World) -> bool {
+    pub fn update_keywords(&mut self, world: &mut impl World) -> bool {
         let occupants = self.slots.iter().filter_map(|slot| slot.occupant.as_ref());
         world.keywords(occupants.filter(|occupant| occupant.wants_keywords).count() != 0)
     }
@@ -67,6 +67,8 @@ fn next_event(occupant: &mut Occupant) -> Option<Reply> {
     }
     let keyword = occupant.keywords.pop_front()?;
     let dropped = core::mem::take(&mut occupant.keywords_dropped);
-    let values = [keyword.number.into(), keyword.score.into(), keyword.time_ns, dropped];
+    let Keyword { number, confidence, word, time_ns } = keyword;
+    let word = u128::from_le_bytes(word);
+    let values = [number, confidence.into(), time_ns, dropped, word as u64, (word >> 64) as u64];
     Some(Reply::new(event::KEYWORD, 0, status::OK, values))
 }

@@ -24,10 +24,11 @@ use core::sync::atomic::{AtomicU8, AtomicU64};
 use app_manager::area::Area;
 use app_manager::fault::Place;
 use app_manager::memory::SlotMemory;
-use app_manager::slot::Slot;
+use app_manager::slot::{Keyword, Slot};
 use app_manager::{MAX_SLOTS, Manager, World};
 use protocols::apps::{self, Answer};
 use protocols::console::{self, FromClient, FromConsole, Level, Lines};
+use protocols::keywords;
 use protocols::model_pack::ModelPack;
 use protocols::storage::{Ask, ClientError, MAX_VALUE};
 use protocols::system_table::{NO_PARENT, SystemTable};
@@ -48,6 +49,8 @@ const READ_BYTES: usize = 0x4000;
 const _: () = assert!(READ_BYTES >= MAX_VALUE);
 /// Commands of the shell in a turn.
 const TURN_COMMANDS: usize = 8;
+/// Keywords that a turn takes: more than the ring holds.
+const TURN_KEYWORDS: usize = 32;
 /// The one timer that is used.
 const WAKE_UP: u64 = 0;
 
@@ -62,6 +65,7 @@ struct Wires {
     shell: Option<Link<Answer, apps::Request>>,
     storage: Option<storage::Client<'static, ChannelNotifier, STORAGE_PLACES>>,
     rot: Option<Link<rot::Request, rot::Reply>>,
+    keywords: Option<Link<keywords::Request, keywords::Event>>,
     timer: Option<Link<timer::Request, timer::Event>>,
     /// When the timer expires, in nanoseconds since the machine's start.
     armed_ns: Option<u64>,
@@ -163,6 +167,7 @@ fn init() -> Domain {
             storage::Client::new(link, data)
         }),
         rot: link!(rot: rot::Request, rot::Reply, rot::PROTOCOL, rot::VERSION),
+        keywords: link!(keywords: keywords::Request, keywords::Event, keywords::PROTOCOL, keywords::VERSION),
         timer: link!(timer: timer::Request, timer::Event, timer::PROTOCOL, timer::VERSION),
         armed_ns: None,
         models: [const { None }; MAX_SLOTS],
@@ -171,6 +176,9 @@ fn init() -> Domain {
     let pack = ModelPack::parse(read_only!(model_pack, model_pack_size)).ok();
     let manager = MANAGER.take();
     manager.equip(staging, pack, timebase_hz);
+    if wires.keywords.is_some() {
+        manager.offer_keywords();
+    }
     let mut domain = Domain { manager, wires, data: DATA.take() };
     add_slots(&mut domain, &table, own);
     domain.manager.announce(&mut domain.wires);
@@ -240,6 +248,17 @@ impl Domain {
         for _ in 0..=rot::MAX_UNDER_WAY {
             let Some(Ok(Some(reply))) = wires.rot.as_mut().map(Link::pop) else { break };
             manager.rot_reply(&reply, wires);
+        }
+        // A spotter that began anew knows of no subscribers.
+        if wires.keywords.as_mut().is_some_and(|link| link.poll() != Ok(false)) {
+            manager.update_keywords(wires);
+        }
+        for _ in 0..TURN_KEYWORDS {
+            let Some(Ok(Some(event))) = wires.keywords.as_mut().map(Link::pop) else { break };
+            if event.kind == keywords::kind::DETECTION {
+                let keywords::Detection { word, number, decided_ns, confidence, .. } = event.body();
+                manager.keyword(Keyword { number, confidence, word, time_ns: decided_ns }, wires);
+            }
         }
         for slot in 0..manager.slots.len() {
             if wires.models[slot].as_mut().is_some_and(|link| link.poll() != Ok(false)) {
@@ -365,7 +384,9 @@ impl World for Wires {
         self.models[slot].as_mut().is_some_and(|link| link.is_connected() && link.push(&request).is_ok())
     }
 
-    fn keywords(&mut self, _: bool) -> bool {
-        false
+    fn keywords(&mut self, wanted: bool) -> bool {
+        let kind = if wanted { keywords::request::SUBSCRIBE } else { keywords::request::UNSUBSCRIBE };
+        let request = keywords::Request { kind, token: 0 };
+        self.keywords.as_mut().is_some_and(|link| link.is_connected() && link.push(&request).is_ok())
     }
 }

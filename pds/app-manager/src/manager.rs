@@ -200,6 +200,11 @@ impl<'a> Manager<'a> {
         self.timebase_hz = timebase_hz;
     }
 
+    /// Says that there is a keyword spotter, so that apps may ask for keywords.
+    pub fn offer_keywords(&mut self) {
+        self.hears_keywords = true;
+    }
+
     /// Adds a slot, whose sandbox is stopped and whose memory is wiped: an earlier life of this program may have left an
     /// app in it.
     pub fn add_slot(&mut self, slot: Slot, world: &mut impl World) {

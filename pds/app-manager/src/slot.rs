@@ -125,10 +125,12 @@ impl AppTimer {
 /// A detected keyword.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keyword {
-    /// Which.
-    pub number: u32,
-    /// Score, 0 to 255.
-    pub score: u32,
+    /// How many were detected before, since the spotter started.
+    pub number: u64,
+    /// How sure the model is, in thousandths.
+    pub confidence: u32,
+    /// The word, padded with zeros.
+    pub word: [u8; 16],
     /// When, in nanoseconds since the machine's start.
     pub time_ns: u64,
 }

@@ -65,8 +65,9 @@ pub mod event {
     pub const TIMER: u32 = 0x100;
     /// The app is to end itself with [`EXIT`](super::EXIT) within [`STOP_GRACE_NS`](super::STOP_GRACE_NS); then it is stopped.
     pub const STOP: u32 = 0x101;
-    /// A keyword was detected. Values: its number; score, 0 to 255; when, in nanoseconds since the machine's start; events
-    /// dropped before this one.
+    /// A keyword was detected. Values: how many were detected before, since the spotter started; how sure the model is,
+    /// in thousandths; when, in nanoseconds since the machine's start; events dropped before this one; the word, in the 16
+    /// bytes of two values, padded with zeros.
     pub const KEYWORD: u32 = 0x102;
 }
 
