@@ -114,7 +114,7 @@ fn accelerator(pack: &'static [u8], clock: Hart) -> Option<&'static mut dyn Engi
     Some(ACCELERATOR.init(Accelerator::new(link, clock, places)))
 }
 
-#[protection_domain(stack_size = 0x10000)]
+#[protection_domain(stack_size = 0x20000)]
 fn init() -> Domain {
     let table =
         SystemTable::parse(read_only!(system_table, system_table_size)).unwrap_or_else(|error| panic!("{error}"));
