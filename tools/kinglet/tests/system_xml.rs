@@ -78,10 +78,10 @@ const CHANGES: [Change; 13] = [
         says: "'uart' needs its link 'console' (UART version 1), which is not wired",
     },
     Change {
-        from: r#"name="model_runner" id="5" priority="50" stack_size="0x10000""#,
+        from: r#"name="model_runner" id="5" priority="50" stack_size="0x20000""#,
         to: r#"name="model_runner" id="5" priority="50" stack_size="0x7000""#,
         at: r#"<protection_domain name="model_runner""#,
-        says: "'model_runner' has a stack of 0x7000 bytes, but its program needs 0x10000",
+        says: "'model_runner' has a stack of 0x7000 bytes, but its program needs 0x20000",
     },
     Change {
         from: r#"id="3" priority="120""#,
