@@ -240,10 +240,9 @@ impl<'a> Shell<'a> {
     pub fn turn(&mut self, world: &mut impl World) -> bool {
         for _ in 0..STEPS {
             let ready = world.console_has_room(STEP_ENTRIES);
-            if ready {
-                self.receive(world);
-            }
-            if !ready || !self.step(world) {
+            let left = ready && self.receive(world);
+            // What was left in the ring for want of room is not announced again, so it is looked for when there is room.
+            if !ready || (!self.step(world) && !(left && self.keys.len() <= KEYS_HIGH_WATER)) {
                 if let Some(time) = self.wake_time(world.now_us()) {
                     world.wake_at(time);
                 }
@@ -273,15 +272,15 @@ impl<'a> Shell<'a> {
     }
 
     /// Takes what the console sent. Keys are kept; they are left in the ring when many wait, unless an answer is due,
-    /// which is behind them in the ring.
-    fn receive(&mut self, world: &mut impl World) {
+    /// which is behind them in the ring. True if some may have been left.
+    fn receive(&mut self, world: &mut impl World) -> bool {
         loop {
             let expecting = matches!(self.activity, Activity::Querying { .. } | Activity::PoweringOff { .. });
             let limit = if expecting { KEYS - CHUNK } else { KEYS_HIGH_WATER };
             if self.keys.len() > limit {
-                return;
+                return true;
             }
-            let Some(entry) = world.receive() else { return };
+            let Some(entry) = world.receive() else { return false };
             match entry.kind {
                 kind::INPUT => self.keep_keys(entry.text()),
                 kind::STATUS => self.take_status(&entry),

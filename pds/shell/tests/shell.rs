@@ -855,3 +855,12 @@ fn a_transfer_that_fails_gives_the_terminal_back() {
     }
     assert_eq!(session.run("echo back"), ["back"]);
 }
+
+#[test]
+fn a_long_paste_that_comes_at_once_is_taken_whole() {
+    let mut session = session();
+    let paste = [b"echo ".as_slice(), &[b'm'; 5000], b"\r"].concat();
+    // More than the shell keeps, with a single notification.
+    session.type_bytes(&paste);
+    assert_eq!(session.pass(0), ["the line has 5005 bytes, more than 1024; nothing of it was run"]);
+}
